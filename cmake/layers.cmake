@@ -1,0 +1,82 @@
+# One folder of src/ is one layer and one target. A layer is compiled with an include path that holds
+# only its own folder and those of the layers it links, so an include against the direction of the
+# arrows does not compile.
+
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(GTest REQUIRED)
+
+add_library(uma_flags INTERFACE)
+target_compile_options(uma_flags INTERFACE -Wall -Wextra -Wno-psabi -Wno-missing-field-initializers)
+if(UMA_WERROR)
+  target_compile_options(uma_flags INTERFACE -Werror)
+endif()
+if(UMA_SANITIZE)
+  target_compile_options(uma_flags INTERFACE -fsanitize=${UMA_SANITIZE} -fno-omit-frame-pointer
+                                             -fno-sanitize-recover=all)
+  target_link_options(uma_flags INTERFACE -fsanitize=${UMA_SANITIZE})
+endif()
+
+# uma_layer(name [FOLDER folder] [DEPS layer...] [LIBS library...])
+# Makes target uma_<name> from folder/*.cc, and uma_<name>_test from folder/*_test.cc.
+function(uma_layer name)
+  cmake_parse_arguments(L "" "FOLDER" "DEPS;LIBS;TEST_DEPS" ${ARGN})
+  if(NOT L_FOLDER)
+    set(L_FOLDER ${name})
+  endif()
+  set(dir ${CMAKE_SOURCE_DIR}/src/${L_FOLDER})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+
+  set(include ${CMAKE_BINARY_DIR}/include/${name})
+  get_filename_component(parent ${include}/${L_FOLDER} DIRECTORY)
+  file(MAKE_DIRECTORY ${parent})
+  file(CREATE_LINK ${dir} ${include}/${L_FOLDER} SYMBOLIC)
+
+  # OBJECT libraries, so that kernels that register themselves are never dropped by the linker.
+  if(sources)
+    add_library(uma_${name} OBJECT ${sources})
+    target_include_directories(uma_${name} PUBLIC ${include})
+    target_link_libraries(uma_${name} PUBLIC uma_flags fmt::fmt ${L_LIBS})
+    foreach(dep ${L_DEPS})
+      target_link_libraries(uma_${name} PUBLIC uma_${dep})
+    endforeach()
+  else()
+    add_library(uma_${name} INTERFACE)
+    target_include_directories(uma_${name} INTERFACE ${include})
+    target_link_libraries(uma_${name} INTERFACE uma_flags fmt::fmt ${L_LIBS})
+    foreach(dep ${L_DEPS})
+      target_link_libraries(uma_${name} INTERFACE uma_${dep})
+    endforeach()
+  endif()
+
+  if(tests)
+    add_executable(uma_${name}_test ${tests})
+    uma_link(uma_${name}_test ${name} ${L_TEST_DEPS})
+    target_link_libraries(uma_${name}_test PRIVATE GTest::gtest GTest::gmock GTest::gtest_main)
+    target_compile_definitions(uma_${name}_test PRIVATE UMA_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    include(GoogleTest)
+    gtest_discover_tests(uma_${name}_test DISCOVERY_TIMEOUT 120 PROPERTIES TIMEOUT 600)
+  endif()
+  set_property(GLOBAL PROPERTY uma_deps_${name} "${L_DEPS}")
+endfunction()
+
+# uma_link(target layer...): links a program against layers and all that they stand on. OBJECT
+# libraries hand on their include paths but not their objects, hence the closure.
+function(uma_link target)
+  set(todo ${ARGN})
+  set(done)
+  while(todo)
+    list(POP_FRONT todo layer)
+    if(NOT layer IN_LIST done)
+      list(APPEND done ${layer})
+      get_property(deps GLOBAL PROPERTY uma_deps_${layer})
+      list(APPEND todo ${deps})
+    endif()
+  endwhile()
+  foreach(layer ${done})
+    target_link_libraries(${target} PRIVATE uma_${layer})
+  endforeach()
+endfunction()
