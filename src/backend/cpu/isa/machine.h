@@ -1,0 +1,15 @@
+#pragma once
+// What this machine can do at most, measured: the yardstick beside every speed that uma reports.
+
+namespace uma::cpu {
+
+/// Bytes a second that all threads together read from memory (a buffer larger than the caches, static
+/// halves), in GB/s (1e9). Takes about 0.3 s and 256 MB.
+double measure_read_bandwidth();
+
+/// Multiply-adds counted as two operations, all threads together, from registers, in Gop/s (1e9): int8 by
+/// int8 into int32 and f32, with the best instruction of current_isa(). About 0.1 s each.
+double measure_int8_peak();
+double measure_f32_peak();
+
+}  // namespace uma::cpu
