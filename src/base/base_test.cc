@@ -44,7 +44,7 @@ TEST(Half, RoundsToNearestEvenAsTheHardwareType) {
     EXPECT_EQ(f32_to_f16_bits(value), std::bit_cast<uint16_t>(expected)) << value;
 #endif
   }
-  EXPECT_EQ(static_cast<float>(bfloat16(1.00390625f)), 1.0f);        // tie to even
+  EXPECT_EQ(static_cast<float>(bfloat16(1.00390625f)), 1.0f);       // tie to even
   EXPECT_EQ(static_cast<float>(bfloat16(1.01171875f)), 1.015625f);  // tie to even, upwards
   EXPECT_TRUE(std::isnan(static_cast<float>(bfloat16(std::numeric_limits<float>::quiet_NaN()))));
 }

@@ -10,8 +10,20 @@ struct Row {
   int64_t bytes;
 };
 constexpr std::array<Row, kNumDTypes> kRows{{
-    {"bool", 1}, {"uint8", 1}, {"uint16", 2}, {"uint32", 4}, {"uint64", 8}, {"int8", 1}, {"int16", 2},
-    {"int32", 4}, {"int64", 8}, {"float16", 2}, {"bfloat16", 2}, {"float32", 4}, {"float64", 8}, {"complex64", 8},
+    {"bool", 1},
+    {"uint8", 1},
+    {"uint16", 2},
+    {"uint32", 4},
+    {"uint64", 8},
+    {"int8", 1},
+    {"int16", 2},
+    {"int32", 4},
+    {"int64", 8},
+    {"float16", 2},
+    {"bfloat16", 2},
+    {"float32", 4},
+    {"float64", 8},
+    {"complex64", 8},
 }};
 
 DType promote_integers(DType a, DType b) {
@@ -22,17 +34,25 @@ DType promote_integers(DType a, DType b) {
   const DType s = sa ? a : b, u = sa ? b : a;
   if (size_of(s) > size_of(u)) return s;
   switch (u) {  // the next wider signed type holds both
-    case DType::uint8: return DType::int16;
-    case DType::uint16: return DType::int32;
-    case DType::uint32: return DType::int64;
-    default: return DType::float32;
+    case DType::uint8:
+      return DType::int16;
+    case DType::uint16:
+      return DType::int32;
+    case DType::uint32:
+      return DType::int64;
+    default:
+      return DType::float32;
   }
 }
 
 }  // namespace
 
-int64_t size_of(DType dtype) { return kRows[static_cast<size_t>(dtype)].bytes; }
-std::string_view name_of(DType dtype) { return kRows[static_cast<size_t>(dtype)].name; }
+int64_t size_of(DType dtype) {
+  return kRows[static_cast<size_t>(dtype)].bytes;
+}
+std::string_view name_of(DType dtype) {
+  return kRows[static_cast<size_t>(dtype)].name;
+}
 
 DType dtype_from_name(std::string_view name) {
   for (int i = 0; i < kNumDTypes; ++i)

@@ -4,18 +4,30 @@ namespace uma {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument: return "invalid argument";
-    case ErrorCode::kShape: return "shape";
-    case ErrorCode::kDType: return "dtype";
-    case ErrorCode::kFormat: return "format";
-    case ErrorCode::kIo: return "io";
-    case ErrorCode::kNotFound: return "not found";
-    case ErrorCode::kLimit: return "limit";
-    case ErrorCode::kUnsupported: return "unsupported";
-    case ErrorCode::kNoKernel: return "no kernel";
-    case ErrorCode::kDevice: return "device";
-    case ErrorCode::kCancelled: return "cancelled";
-    case ErrorCode::kInternal: return "internal";
+    case ErrorCode::kInvalidArgument:
+      return "invalid argument";
+    case ErrorCode::kShape:
+      return "shape";
+    case ErrorCode::kDType:
+      return "dtype";
+    case ErrorCode::kFormat:
+      return "format";
+    case ErrorCode::kIo:
+      return "io";
+    case ErrorCode::kNotFound:
+      return "not found";
+    case ErrorCode::kLimit:
+      return "limit";
+    case ErrorCode::kUnsupported:
+      return "unsupported";
+    case ErrorCode::kNoKernel:
+      return "no kernel";
+    case ErrorCode::kDevice:
+      return "device";
+    case ErrorCode::kCancelled:
+      return "cancelled";
+    case ErrorCode::kInternal:
+      return "internal";
   }
   return "internal";
 }

@@ -45,11 +45,13 @@ class Error : public std::exception {
   std::string text_;
 };
 
-[[noreturn]] void throw_error(ErrorCode code, std::string_view op, fmt::string_view format, fmt::format_args args);
+[[noreturn]] void throw_error(ErrorCode code, std::string_view op, fmt::string_view format,
+                              fmt::format_args args);
 
 /// Throws Error with a formatted sentence.
 template <class... Args>
-[[noreturn]] void fail(ErrorCode code, std::string_view op, fmt::format_string<Args...> format, Args&&... args) {
+[[noreturn]] void fail(ErrorCode code, std::string_view op, fmt::format_string<Args...> format,
+                       Args&&... args) {
   throw_error(code, op, format, fmt::make_format_args(args...));
 }
 

@@ -62,7 +62,9 @@ inline uint16_t f32_to_bf16_bits(float value) {
 }
 
 inline float16::float16(float value) : bits(f32_to_f16_bits(value)) {}
-inline float16::operator float() const { return f16_bits_to_f32(bits); }
+inline float16::operator float() const {
+  return f16_bits_to_f32(bits);
+}
 inline bfloat16::bfloat16(float value) : bits(f32_to_bf16_bits(value)) {}
 
 }  // namespace uma

@@ -18,7 +18,8 @@ int64_t num_elements(const Shape& shape) {
   }
   int64_t n = 1;
   for (int64_t extent : shape)
-    check(mul_fits(n, extent, &n), ErrorCode::kLimit, "shape", "{} has more than 2^63 elements", to_string(shape));
+    check(mul_fits(n, extent, &n), ErrorCode::kLimit, "shape", "{} has more than 2^63 elements",
+          to_string(shape));
   return n;
 }
 
@@ -34,8 +35,8 @@ Strides row_major_strides(const Shape& shape) {
 
 int normalize_axis(int axis, size_t ndim, std::string_view op) {
   const int n = static_cast<int>(ndim);
-  check(axis >= -n && axis < n, ErrorCode::kInvalidArgument, op, "axis {} is out of range for an array of {} dimensions",
-        axis, n);
+  check(axis >= -n && axis < n, ErrorCode::kInvalidArgument, op,
+        "axis {} is out of range for an array of {} dimensions", axis, n);
   return axis < 0 ? axis + n : axis;
 }
 

@@ -25,7 +25,9 @@ class SmallVector {
   explicit SmallVector(size_t n, T value = T{}) { resize(n, value); }
   SmallVector(std::initializer_list<T> values) { assign(values.begin(), values.end()); }
   template <std::input_iterator It>
-  SmallVector(It first, It last) { assign(first, last); }
+  SmallVector(It first, It last) {
+    assign(first, last);
+  }
   explicit SmallVector(std::span<const T> values) { assign(values.begin(), values.end()); }
   SmallVector(const SmallVector& other) { assign(other.begin(), other.end()); }
   SmallVector(SmallVector&& other) noexcept { steal(other); }

@@ -6,7 +6,21 @@
 
 namespace uma {
 
-enum class QuantFormat : uint8_t { F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K };
+enum class QuantFormat : uint8_t {
+  F32,
+  F16,
+  BF16,
+  Q8_0,
+  Q4_0,
+  Q4_1,
+  Q5_0,
+  Q5_1,
+  Q2_K,
+  Q3_K,
+  Q4_K,
+  Q5_K,
+  Q6_K
+};
 
 struct QuantTraits {
   QuantFormat format;
@@ -32,7 +46,9 @@ inline constexpr std::array<QuantTraits, 13> kQuantTraits{{
     {QuantFormat::Q6_K, "Q6_K", 14, 256, 210},
 }};
 
-constexpr const QuantTraits& traits(QuantFormat format) { return kQuantTraits[static_cast<size_t>(format)]; }
+constexpr const QuantTraits& traits(QuantFormat format) {
+  return kQuantTraits[static_cast<size_t>(format)];
+}
 
 /// The row of a GGUF type number, or nullptr where this build has none.
 constexpr const QuantTraits* traits_from_ggml(uint32_t ggml_type) {

@@ -1,0 +1,266 @@
+#include "core/eval.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "core/kernel.h"
+#include "core/mapped_file.h"
+
+namespace uma {
+
+/// Done when one plan has run. Every array of the plan points to it.
+struct Event {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::atomic<bool> done{false};
+  std::exception_ptr error;
+
+  void finish(std::exception_ptr failure) {
+    {
+      std::lock_guard lock(mutex);
+      error = std::move(failure);
+      done.store(true, std::memory_order_release);
+    }
+    changed.notify_all();
+  }
+  void wait() {
+    if (!done.load(std::memory_order_acquire)) {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return done.load(std::memory_order_relaxed); });
+    }
+    if (error) std::rethrow_exception(error);
+  }
+};
+
+namespace {
+
+struct Step {
+  std::shared_ptr<Node> node;
+  std::vector<array> outputs;
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  std::vector<std::shared_ptr<Event>> waits;  // plans of other threads that this one reads from
+  std::shared_ptr<Event> event = std::make_shared<Event>();
+};
+
+// Guards the links between arrays and nodes while a plan takes them over. Running needs no lock: a node
+// belongs to one plan only.
+std::mutex planning;
+uint64_t epoch = 0;
+
+std::vector<array> outputs_of(const array& a) {
+  Node& node = *a.node();
+  if (node.siblings.empty()) return {a};
+  std::vector<array> outputs;
+  for (size_t i = 0; i < node.siblings.size(); ++i) {
+    Node::Output& sibling = node.siblings[i];
+    auto tensor = sibling.tensor.lock();
+    if (!tensor) {  // its handle is gone; the kernel still wants a place to write
+      array stand_in = array::make(sibling.shape, sibling.dtype, a.node());
+      stand_in.tensor()->output = static_cast<int32_t>(i);
+      tensor = stand_in.tensor();
+    }
+    outputs.emplace_back(std::move(tensor));
+  }
+  return outputs;
+}
+
+/// Depth first, without recursion; inputs come before the ops that read them.
+template <class Visit>
+void for_each_lazy(std::span<const array> arrays, std::vector<std::shared_ptr<Event>>& waits, Visit visit) {
+  struct Frame {
+    const array* a;
+    size_t next;
+  };
+  ++epoch;
+  std::vector<Frame> stack;
+  const auto enter = [&](const array& a) {
+    Tensor& tensor = *a.tensor();
+    const auto state = tensor.state.load(std::memory_order_acquire);
+    if (state == Tensor::State::ready) return;
+    if (state == Tensor::State::failed) std::rethrow_exception(tensor.event->error);
+    if (state == Tensor::State::scheduled) {
+      waits.push_back(tensor.event);
+      return;
+    }
+    if (tensor.visit == epoch) return;
+    tensor.visit = epoch;
+    for (auto& sibling : a.node()->siblings)
+      if (auto other = sibling.tensor.lock()) other->visit = epoch;
+    stack.push_back({&a, 0});
+  };
+  for (const array& a : arrays) {
+    enter(a);
+    while (!stack.empty()) {
+      const array* current = stack.back().a;
+      const auto& inputs = current->node()->inputs;
+      if (stack.back().next < inputs.size()) {
+        enter(inputs[stack.back().next++]);
+      } else {
+        stack.pop_back();
+        visit(*current);
+      }
+    }
+  }
+}
+
+Plan make_plan(std::span<const array> arrays) {
+  Plan plan;
+  std::lock_guard lock(planning);
+  for_each_lazy(arrays, plan.waits, [&](const array& a) { plan.steps.push_back({a.node(), outputs_of(a)}); });
+  for (Step& step : plan.steps) {
+    for (array& out : step.outputs) {
+      Tensor& tensor = *out.tensor();
+      tensor.event = plan.event;
+      tensor.state.store(Tensor::State::scheduled, std::memory_order_release);
+      if (!tensor.tracer) tensor.node.reset();
+    }
+  }
+  return plan;
+}
+
+std::vector<array> run_fallback(const Node& node) {
+  std::vector<array> results = node.op->fallback(node, node.inputs);
+  eval(results);
+  return results;
+}
+
+void run_step(Step& step) {
+  Node& node = *step.node;
+  KernelArgs args(node, step.outputs);
+  if (node.op->view && node.op->view(args)) return;
+  if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) return kernel(args);
+  check(node.op->fallback != nullptr, ErrorCode::kNoKernel, node.op->name, "has no kernel on {} for {}",
+        name_of(node.stream.device.type), name_of(step.outputs[0].dtype()));
+  const std::vector<array> results = run_fallback(node);
+  for (size_t i = 0; i < results.size(); ++i) {
+    Tensor& out = *step.outputs[i].tensor();
+    out.buffer = results[i].buffer();
+    out.offset = results[i].offset();
+    out.strides = results[i].strides();
+  }
+}
+
+void run(Plan& plan) {
+  size_t done = 0;
+  try {
+    for (auto& event : plan.waits) event->wait();
+    for (; done < plan.steps.size(); ++done) {
+      Step& step = plan.steps[done];
+      run_step(step);
+      for (array& out : step.outputs)
+        out.tensor()->state.store(Tensor::State::ready, std::memory_order_release);
+      // Letting go here is what frees memory at its last use, and what lets the next op take it.
+      step.outputs.clear();
+      step.node.reset();
+    }
+    MappedFile::check_all();
+    plan.event->finish(nullptr);
+  } catch (...) {
+    // The error is in the event before anyone can see the state that makes them read it.
+    plan.event->finish(std::current_exception());
+    for (; done < plan.steps.size(); ++done)
+      for (array& out : plan.steps[done].outputs)
+        out.tensor()->state.store(Tensor::State::failed, std::memory_order_release);
+    throw;
+  }
+}
+
+class Worker {
+ public:
+  ~Worker() {
+    {
+      std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  void submit(Plan plan) {
+    std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    queue_.push_back(std::move(plan));
+    changed_.notify_all();
+  }
+  void wait_idle() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return queue_.empty() && !busy_; });
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      Plan plan = std::move(queue_.front());
+      queue_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      try {
+        run(plan);
+      } catch (...) {
+        // Kept in the plan's event: whoever reads one of its arrays gets it.
+      }
+      plan = Plan();
+      lock.lock();
+      busy_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Plan> queue_;
+  std::thread thread_;
+  bool busy_ = false, stop_ = false;
+};
+
+Worker& worker() {
+  static Worker worker;
+  return worker;
+}
+
+thread_local int tracing_depth = 0;
+
+}  // namespace
+
+void eval(std::span<const array> arrays) {
+  Plan plan = make_plan(arrays);
+  if (!plan.steps.empty() || !plan.waits.empty()) run(plan);
+}
+
+void async_eval(std::span<const array> arrays) {
+  Plan plan = make_plan(arrays);
+  if (!plan.steps.empty()) worker().submit(std::move(plan));
+}
+
+void synchronize() {
+  worker().wait_idle();
+}
+
+std::vector<PlanStep> plan_of(std::span<const array> arrays) {
+  std::vector<PlanStep> steps;
+  std::vector<std::shared_ptr<Event>> waits;
+  std::lock_guard lock(planning);
+  for_each_lazy(arrays, waits, [&](const array& a) {
+    steps.push_back({a.node()->op, a.shape(), a.dtype()});
+  });
+  return steps;
+}
+
+Tracing::Tracing() {
+  ++tracing_depth;
+}
+Tracing::~Tracing() {
+  --tracing_depth;
+}
+bool Tracing::active() {
+  return tracing_depth > 0;
+}
+
+}  // namespace uma

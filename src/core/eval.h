@@ -1,0 +1,49 @@
+#pragma once
+#include <exception>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/array.h"
+
+namespace uma {
+
+/// Computes the arrays, on the calling thread. The work is planned first: each op runs once, memory is
+/// released at its last use, and a result may take the memory of an input that nobody needs any more.
+/// Throws the first error of an op; arrays that could not be computed throw it again when read.
+void eval(std::span<const array> arrays);
+inline void eval(const std::vector<array>& arrays) {
+  eval(std::span<const array>(arrays));
+}
+inline void eval(const array& a) {
+  eval(std::span<const array>(&a, 1));
+}
+
+/// The same on a worker thread; returns at once. Reading one of the arrays waits for it.
+void async_eval(std::span<const array> arrays);
+inline void async_eval(const std::vector<array>& arrays) {
+  async_eval(std::span<const array>(arrays));
+}
+
+/// Waits until everything given to async_eval has run.
+void synchronize();
+
+/// What eval would do, for tests and for people: the ops in their order.
+struct PlanStep {
+  const OpInfo* op;
+  Shape shape;
+  DType dtype;
+};
+std::vector<PlanStep> plan_of(std::span<const array> arrays);
+
+/// While one is alive, results of ops on tracers are tracers: how transformations see a function's graph.
+class Tracing {
+ public:
+  Tracing();
+  ~Tracing();
+  Tracing(const Tracing&) = delete;
+  Tracing& operator=(const Tracing&) = delete;
+  static bool active();
+};
+
+}  // namespace uma
