@@ -1,0 +1,102 @@
+#pragma once
+// One conversation with a model: tokens so far, their keys and values, and the loop that adds to them.
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "models/open.h"
+
+namespace uma {
+
+/// Tokens a session holds where nobody says otherwise, or the model's own context length if that is less.
+/// Keys and values are allocated as they come, so a high number costs nothing until it is used.
+inline constexpr int64_t kDefaultContext = 32768;
+
+enum class StopReason : uint8_t {
+  eos,        // the model ended its answer
+  stop,       // a stop string came up
+  length,     // max_tokens
+  context,    // the context is full
+  cancelled,  // the cancel flag
+};
+/// "eos", "stop", "length", "context", "cancelled".
+std::string_view to_string(StopReason reason);
+
+struct GenerateOptions {
+  SamplingOptions sampling;
+  int64_t max_tokens = -1;  // of the answer; -1: until it ends or the context is full
+  /// The answer ends before the first of them; text that may be the beginning of one is held back until it
+  /// is known. Empty strings are refused.
+  std::vector<std::string> stop;
+  bool ignore_eos = false;  // for measurements
+  /// Checked before every token and every chunk of the prompt; the session stays usable.
+  const std::atomic<bool>* cancel = nullptr;
+  /// Gets the answer as it comes, in whole UTF-8 characters.
+  std::function<void(std::string_view text)> on_text;
+};
+
+struct GenerateTimings {
+  int64_t prompt_tokens = 0;  // of the whole prompt
+  int64_t reused_tokens = 0;  // of these, found in the cache
+  int64_t answer_tokens = 0;
+  double prefill_s = 0;
+  double decode_s = 0;  // of the tokens after the first: the first comes out of prefill
+  /// Tokens worked on a second; 0 where nothing was.
+  double prefill_tok_s() const;
+  double decode_tok_s() const;
+};
+
+struct GenerateResult {
+  std::string text;             // without the stop string
+  std::vector<int32_t> tokens;  // as drawn, without the token that ended the answer
+  StopReason stop_reason = StopReason::eos;
+  std::string stop_string;  // the one that came up
+  GenerateTimings timings;
+};
+
+struct SessionOptions {
+  /// Tokens it may hold; 0: min(the model's context length, kDefaultContext). More than the model's own
+  /// context length is refused: positions beyond it were never trained.
+  int64_t context = 0;
+  int64_t prefill_chunk = 512;  // prompt tokens that go through the model together
+};
+
+class Session {
+ public:
+  /// Throws InvalidArgument for options outside their rules.
+  explicit Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
+
+  /// Answers a prompt. What the cache already holds of its beginning is not computed again, so a chat passes
+  /// the whole conversation each time.
+  /// throws InvalidArgument: an empty prompt, a token outside the vocabulary, an option outside its rule.
+  ///        Limit: the prompt leaves no room for a token in the context; nothing was computed.
+  GenerateResult generate(std::span<const int32_t> prompt, const GenerateOptions& options);
+
+  /// Forgets everything.
+  void reset();
+
+  const Model& model() const { return *model_; }
+  int64_t context() const { return context_; }
+  /// Tokens whose keys and values are in the cache.
+  std::span<const int32_t> cached_tokens() const { return cached_; }
+
+ private:
+  /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
+  bool prefill(std::span<const int32_t> prompt, const std::atomic<bool>* cancel, GenerateTimings& timings);
+  void step(std::span<const int32_t> tokens, LogitRows rows);
+
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<Cache> cache_;
+  std::vector<int32_t> cached_;
+  std::vector<float> logits_;
+  int64_t context_;
+  int64_t prefill_chunk_;
+};
+
+}  // namespace uma
