@@ -1,0 +1,24 @@
+#pragma once
+// The only list of the ops of this layer; ids, docs and generated tests fold over it.
+#include <array>
+
+#include "fast/activation.h"
+#include "fast/attention.h"
+#include "fast/layer_norm.h"
+#include "fast/quantized.h"
+#include "fast/rms_norm.h"
+#include "fast/rope.h"
+
+namespace uma {
+
+inline constexpr std::array<const OpInfo*, 9> kFastOps{&kRmsNorm,
+                                                       &kLayerNorm,
+                                                       &kRope,
+                                                       &kScaledDotProductAttention,
+                                                       &kSiluMul,
+                                                       &kGeluTanhMul,
+                                                       &kQuantizedMatmul,
+                                                       &kQuantizedEmbedding,
+                                                       &kDequantize};
+
+}  // namespace uma

@@ -1,0 +1,30 @@
+#pragma once
+#include <optional>
+
+#include "core/array.h"
+
+namespace uma {
+
+/// Root-mean-square norm over the last axis: y = x / sqrt(mean(x^2) + eps) * weight.
+/// shapes  x (..., D), weight (D) or none -> (..., D)
+/// dtype   x any real float, weight x's or float32; the result is x's. Accumulates in f32 (f64 for f64)
+/// error   <= 4 ULP of f32 against f64, then one rounding to the dtype
+/// throws  Shape for a 0-d x or a weight that is not (D,); DType; InvalidArgument for eps < 0 or NaN
+/// source  Zhang & Sennrich 2019, arXiv:1910.07467
+array rms_norm(const array& x, const std::optional<array>& weight, float eps);
+
+struct RmsNormParams {
+  float eps;
+};
+
+std::vector<array> rms_norm_fallback(const Node& node, std::span<const array> inputs);
+
+inline constexpr OpInfo kRmsNorm{.name = "rms_norm",
+                                 .args = "x, weight",
+                                 .doc = "Root-mean-square norm over the last axis.",
+                                 .dtype = DTypeRule::same,
+                                 .fallback = rms_norm_fallback,
+                                 .max_ulp = 4,
+                                 .example = "rms_norm(x, weight, 1e-5f)"};
+
+}  // namespace uma
