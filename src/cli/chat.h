@@ -1,0 +1,12 @@
+#pragma once
+#include <memory>
+
+#include "cli/options.h"
+#include "models/open.h"
+
+namespace uma::cli {
+
+/// The conversation on a terminal: line editing, history, slash commands. Returns the exit code.
+int chat(const RunOptions& options, std::shared_ptr<const Model> model);
+
+}  // namespace uma::cli

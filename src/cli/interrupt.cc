@@ -1,0 +1,40 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+namespace uma::cli {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
+
+void on_signal(int number) {
+  if (interrupted.exchange(true)) _exit(128 + number);
+}
+
+}  // namespace
+
+struct InterruptScope::Saved {
+  struct sigaction interrupt, terminate;
+};
+
+InterruptScope::InterruptScope() : saved_(new Saved) {
+  interrupted = false;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGINT, &action, &saved_->interrupt);
+  sigaction(SIGTERM, &action, &saved_->terminate);
+}
+
+InterruptScope::~InterruptScope() {
+  sigaction(SIGINT, &saved_->interrupt, nullptr);
+  sigaction(SIGTERM, &saved_->terminate, nullptr);
+  delete saved_;
+}
+
+const std::atomic<bool>& InterruptScope::flag() const { return interrupted; }
+void InterruptScope::clear() { interrupted = false; }
+
+}  // namespace uma::cli

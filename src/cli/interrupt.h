@@ -1,0 +1,23 @@
+#pragma once
+#include <atomic>
+
+namespace uma::cli {
+
+/// While one is alive, Ctrl-C (and SIGTERM) set a flag instead of ending the process; a second Ctrl-C
+/// before the flag is looked at ends it. One at a time.
+class InterruptScope {
+ public:
+  InterruptScope();
+  ~InterruptScope();
+  InterruptScope(const InterruptScope&) = delete;
+  InterruptScope& operator=(const InterruptScope&) = delete;
+
+  const std::atomic<bool>& flag() const;
+  void clear();
+
+ private:
+  struct Saved;
+  Saved* saved_;
+};
+
+}  // namespace uma::cli

@@ -1,0 +1,126 @@
+#include "cli/models.h"
+
+#include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/interrupt.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "hub/hub.h"
+#include "io/gguf.h"
+
+namespace uma::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+hub::PullResult pull_with_progress(hub::Store& store, const std::string& model, const std::string& name, bool offline) {
+  InterruptScope interrupt;
+  ProgressBar bar(model);
+  hub::PullOptions options;
+  options.offline = offline;
+  options.name = name;
+  options.cancel = &interrupt.flag();
+  options.on_note = [&](std::string_view text) {
+    bar.finish();
+    note(fmt::format("uma: {}", text));
+  };
+  options.on_progress = [&](const hub::Progress& p) {
+    bar.update(static_cast<uint64_t>(p.done_bytes), static_cast<uint64_t>(p.total_bytes));
+  };
+  return store.pull(model, options);
+}
+
+Json to_json(const hub::ModelRecord& m) {
+  return {{"name", m.name},       {"path", m.path.string()}, {"bytes", m.bytes}, {"sha256", m.sha256},
+          {"licence", m.licence}, {"source", m.source},      {"added", m.added}, {"present", m.present}};
+}
+
+std::string date(int64_t seconds) {
+  const std::time_t time = seconds;
+  std::tm parts{};
+  char text[32];
+  gmtime_r(&time, &parts);
+  return std::strftime(text, sizeof text, "%Y-%m-%d", &parts) ? text : "";
+}
+
+int list_catalogue(const hub::Store& store, bool json) {
+  Json rows = Json::array();
+  for (const hub::CatalogueRow& row : store.catalogue()) {
+    rows.push_back({{"name", row.name}, {"bytes", row.bytes}, {"licence", row.licence}, {"description", row.description}});
+    if (!json) outf("{:<24} {:>10}  {:<14} {}\n", row.name, human_bytes(row.bytes), row.licence, row.description);
+  }
+  if (json) outf("{}\n", dump({{"models", rows}}));
+  return 0;
+}
+
+}  // namespace
+
+std::string find_local(const std::string& model) { return hub::Store().resolve(model).string(); }
+
+std::string find_or_pull(const std::string& model, bool offline) {
+  hub::Store store;
+  try {
+    return store.resolve(model).string();
+  } catch (const Error& e) {
+    if (e.code() != ErrorCode::kNotFound || offline || !hub::find_row(store.catalogue(), model)) throw;
+  }
+  note(fmt::format("uma: {} is not here yet; fetching it once", model));
+  return pull_with_progress(store, model, "", offline).model.path.string();
+}
+
+int pull(const ModelsOptions& o) {
+  hub::Store store;
+  const hub::PullResult result = pull_with_progress(store, o.model, o.name, o.offline);
+  if (o.json) {
+    Json json = to_json(result.model);
+    json["already"] = result.already;
+    json["downloaded_bytes"] = result.downloaded_bytes;
+    outf("{}\n", dump(json));
+  } else {
+    note(fmt::format("{}: {}, {}{}", result.model.name, human_bytes(result.model.bytes),
+                     result.already ? "already here" : "fetched, SHA-256 as expected",
+                     result.model.licence.empty() ? "" : ", licence: " + result.model.licence));
+  }
+  return 0;
+}
+
+int list(const ModelsOptions& o) {
+  const hub::Store store;
+  if (o.available) return list_catalogue(store, o.json);
+  const std::vector<hub::ModelRecord> models = store.list();
+  if (o.json) {
+    Json rows = Json::array();
+    for (const auto& m : models) rows.push_back(to_json(m));
+    outf("{}\n", dump({{"models", rows}}));
+    return 0;
+  }
+  if (models.empty()) note("no models here yet; `uma list --available` names some, `uma pull NAME` fetches one");
+  if (!models.empty()) outf("{:<28} {:>10}  {:<12} {:<10} {}\n", "NAME", "SIZE", "SHA-256", "ADDED", "LICENCE");
+  for (const auto& m : models)
+    outf("{:<28} {:>10}  {:<12} {:<10} {}{}\n", m.name, human_bytes(m.bytes), m.sha256.substr(0, 12), date(m.added),
+         m.licence, m.present ? "" : "  (file missing: pull it again)");
+  return 0;
+}
+
+int remove(const ModelsOptions& o) {
+  hub::Store store;
+  const hub::ModelRecord gone = store.remove(o.model);
+  if (o.json) outf("{}\n", dump({{"removed", gone.name}}));
+  else note("removed " + gone.name);
+  return 0;
+}
+
+int copy(const ModelsOptions& o) {
+  hub::Store store;
+  const hub::ModelRecord made = store.copy(o.model, o.target);
+  if (o.json) outf("{}\n", dump(to_json(made)));
+  else note(fmt::format("{} is now also {}", o.model, made.name));
+  return 0;
+}
+
+}  // namespace uma::cli

@@ -1,0 +1,13 @@
+#pragma once
+#include <string>
+
+namespace uma::cli {
+
+/// The file of MODEL; one of the catalogue that is not here yet is pulled first, with a progress bar.
+/// Throws NotFound, and what a pull throws.
+std::string find_or_pull(const std::string& model, bool offline);
+
+/// The file of MODEL, which must be here. Throws NotFound.
+std::string find_local(const std::string& model);
+
+}  // namespace uma::cli

@@ -1,0 +1,82 @@
+#pragma once
+// What the command line says, one struct a command. app.cc binds each field to its flag, with name,
+// default and help in one line; the commands below take the struct and know nothing of flags.
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace uma::cli {
+
+struct Common {
+  int threads = 0;
+  std::string device = "cpu";
+  bool offline = false;
+  bool json = false;
+};
+
+struct RunOptions : Common {
+  std::string model;
+  std::vector<std::string> prompt;
+  std::string system;
+  double temp = 0.8;
+  int top_k = 40;
+  double top_p = 0.95;
+  double min_p = 0.05;
+  double repeat_penalty = 1.0;
+  double presence_penalty = 0;
+  double frequency_penalty = 0;
+  int repeat_last_n = 64;
+  std::vector<std::string> logit_bias;  // "ID=VALUE"
+  int64_t seed = -1;                    // -1: from the clock, and said in --json
+  int64_t max_tokens = -1;              // -1: until the model ends or the context is full
+  int64_t ctx = 0;                      // 0: the model's, at most kDefaultContext
+  std::vector<std::string> stop;
+  std::string template_file;
+  bool raw = false;
+  bool exact = false;
+  bool verbose = false;
+};
+
+struct BenchOptions : Common {
+  std::string model;
+  int64_t prompt = 512, gen = 64, depth = 0, batch = 1, runs = 3;
+  bool exact = false;
+};
+
+struct PerplexityOptions : Common {
+  std::string model, file, logits_out;
+  int64_t ctx = 512;
+  bool exact = false;
+};
+
+struct TokenizeOptions : Common {
+  std::string model;
+  bool special = false;
+};
+
+struct TemplateOptions : Common {
+  std::string model, template_file, file;
+};
+
+struct ModelsOptions : Common {  // pull, list, show, rm, cp
+  std::string model, target;
+  std::string name;
+  bool verify = false, path = false, tensors = false, show_template = false, available = false;
+};
+
+int run(const RunOptions& options);
+int bench(const BenchOptions& options);
+int perplexity(const PerplexityOptions& options);
+int tokenize(const TokenizeOptions& options);
+int render_template(const TemplateOptions& options);
+int pull(const ModelsOptions& options);
+int list(const ModelsOptions& options);
+int show(const ModelsOptions& options);
+int remove(const ModelsOptions& options);
+int copy(const ModelsOptions& options);
+int doctor(const Common& options);
+
+/// Reads the arguments, runs the command. Returns the exit code: 0 done, 1 failed, 2 wrong use.
+int run_app(int argc, const char* const* argv);
+
+}  // namespace uma::cli

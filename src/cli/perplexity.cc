@@ -1,0 +1,41 @@
+#include "engine/perplexity.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/interrupt.h"
+#include "cli/models.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "io/npy.h"
+#include "text/tokenizer.h"
+
+namespace uma::cli {
+
+int perplexity(const PerplexityOptions& o) {
+  const std::string text = read_file(o.file);
+  const auto model = open_model(find_or_pull(o.model, o.offline), {.exact = o.exact});
+  const std::vector<int32_t> tokens =
+      model->vocabulary->tokenizer->encode(text, {.add_special = false, .parse_special = false});
+  InterruptScope interrupt;
+  ProgressBar bar("perplexity");
+  uma::PerplexityOptions options{.context = o.ctx, .want_logits = !o.logits_out.empty()};
+  options.cancel = &interrupt.flag();
+  options.on_window = [&](int64_t done, int64_t windows) {
+    bar.update(static_cast<uint64_t>(done), static_cast<uint64_t>(windows));
+  };
+  const uma::PerplexityResult result = uma::perplexity(*model, tokens, options);
+  bar.finish();
+  if (result.first_logits) write_npy(o.logits_out, *result.first_logits);
+  if (o.json) {
+    const nlohmann::ordered_json json{
+        {"tokens", result.tokens}, {"windows", result.windows}, {"nll", result.nll}, {"perplexity", result.perplexity}};
+    outf("{}\n", json.dump());
+  } else {
+    outf("{} tokens in {} windows of {}: nll {:.5f}, perplexity {:.4f}\n", result.tokens, result.windows, o.ctx,
+         result.nll, result.perplexity);
+  }
+  return 0;
+}
+
+}  // namespace uma::cli

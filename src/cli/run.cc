@@ -1,0 +1,130 @@
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "cli/chat.h"
+#include "cli/conversation.h"
+#include "cli/interrupt.h"
+#include "cli/models.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/run_options.h"
+#include "models/open.h"
+
+namespace uma::cli {
+namespace {
+
+std::pair<int32_t, float> parse_bias(const std::string& text) {
+  const size_t equals = text.find('=');
+  std::pair<int32_t, float> bias{0, 0};
+  bool ok = equals != std::string::npos;
+  if (ok) {
+    const char *begin = text.data(), *middle = begin + equals, *end = begin + text.size();
+    const auto id = std::from_chars(begin, middle, bias.first);
+    const auto value = std::from_chars(middle + 1, end, bias.second);
+    ok = id.ec == std::errc() && id.ptr == middle && value.ec == std::errc() && value.ptr == end;
+  }
+  check(ok, ErrorCode::kInvalidArgument, "run", "--logit-bias takes ID=VALUE, such as 1234=-5, not '{}'", text);
+  return bias;
+}
+
+std::string joined_prompt(const RunOptions& o) {
+  std::string prompt;
+  for (const std::string& word : o.prompt) prompt += (prompt.empty() ? "" : " ") + word;
+  if (prompt == "-" || (o.prompt.empty() && !stdin_is_terminal())) return read_stdin();
+  return prompt;
+}
+
+nlohmann::ordered_json to_json(const GenerateResult& result, const Model& model, uint64_t seed) {
+  const GenerateTimings& t = result.timings;
+  nlohmann::ordered_json json;
+  json["text"] = result.text;
+  json["tokens"] = result.tokens;
+  json["prompt_tokens"] = t.prompt_tokens;
+  json["stop_reason"] = to_string(result.stop_reason);
+  if (result.stop_reason == StopReason::stop) json["stop_string"] = result.stop_string;
+  json["seed"] = seed;
+  json["timings"] = {{"load_s", model.load_s},
+                     {"prefill_s", t.prefill_s},
+                     {"decode_s", t.decode_s},
+                     {"prefill_tok_s", t.prefill_tok_s()},
+                     {"decode_tok_s", t.decode_tok_s()}};
+  return json;
+}
+
+int answer(const RunOptions& o, const std::shared_ptr<const Model>& model, const std::string& prompt) {
+  check(!prompt.empty(), ErrorCode::kInvalidArgument, "run", "the prompt is empty");
+  Conversation conversation(model, o.template_file.empty() ? "" : read_file(o.template_file), o.raw);
+  conversation.set_system(o.system);
+  conversation.add("user", prompt);
+  Session session(model, {.context = o.ctx});
+  InterruptScope interrupt;
+  GenerateOptions generate = generate_options(o);
+  generate.cancel = &interrupt.flag();
+  const bool to_terminal = stdout_is_terminal();
+  if (!o.json)
+    generate.on_text = [&](std::string_view text) {
+      to_terminal ? out(printable(text)) : out(text);
+      flush();
+    };
+  const GenerateResult result = session.generate(conversation.prompt(), generate);
+  if (o.json) {
+    // Tokens may spell bytes that are no text; JSON is UTF-8, so these show as U+FFFD.
+    outf("{}\n", to_json(result, *model, generate.sampling.seed)
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  } else if (!result.text.ends_with('\n')) {
+    out("\n");
+  }
+  flush();
+  explain_stop(result, session.context());
+  if (o.verbose) note(timings_line(result, *model));
+  return result.stop_reason == StopReason::cancelled ? 1 : 0;
+}
+
+}  // namespace
+
+GenerateOptions generate_options(const RunOptions& o) {
+  GenerateOptions options;
+  SamplingOptions& s = options.sampling;
+  s.temperature = static_cast<float>(o.temp);
+  s.top_k = o.top_k;
+  s.top_p = static_cast<float>(o.top_p);
+  s.min_p = static_cast<float>(o.min_p);
+  s.repeat_penalty = static_cast<float>(o.repeat_penalty);
+  s.presence_penalty = static_cast<float>(o.presence_penalty);
+  s.frequency_penalty = static_cast<float>(o.frequency_penalty);
+  s.repeat_last_n = o.repeat_last_n;
+  for (const std::string& text : o.logit_bias) s.logit_bias.push_back(parse_bias(text));
+  s.seed = o.seed >= 0 ? static_cast<uint64_t>(o.seed) : random_seed();
+  options.max_tokens = o.max_tokens;
+  options.stop = o.stop;
+  return options;
+}
+
+void explain_stop(const GenerateResult& result, int64_t context) {
+  if (result.stop_reason == StopReason::context)
+    note(fmt::format("uma: the answer stopped because the context of {} tokens is full (--ctx)", context));
+  else if (result.stop_reason == StopReason::cancelled)
+    note("uma: stopped");
+}
+
+std::string timings_line(const GenerateResult& result, const Model& model) {
+  const GenerateTimings& t = result.timings;
+  return fmt::format("load {:.2f} s | prompt {} tokens ({} cached), {:.1f} tok/s | answer {} tokens, {:.1f} tok/s | {}",
+                     model.load_s, t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens,
+                     t.decode_tok_s(), to_string(result.stop_reason));
+}
+
+int run(const RunOptions& o) {
+  const bool chatting = o.prompt.empty() && stdin_is_terminal() && !o.json;
+  check(!(o.prompt.empty() && stdin_is_terminal() && o.json), ErrorCode::kInvalidArgument, "run",
+        "--json needs a PROMPT; a chat has no single answer");
+  // Flags are judged before a file of gigabytes is looked for.
+  generate_options(o);
+  const std::string path = find_or_pull(o.model, o.offline);
+  const std::string prompt = chatting ? "" : joined_prompt(o);
+  const auto model = open_model(path, {.exact = o.exact});
+  return chatting ? chat(o, model) : answer(o, model, prompt);
+}
+
+}  // namespace uma::cli
