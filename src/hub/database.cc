@@ -63,7 +63,7 @@ class Database::Statement {
   ModelRow row() const {
     ModelRow row{text(0), text(1), integer(2), text(3), text(4), text(5), integer(6)};
     check(is_model_name(row.name) && is_sha256_hex(row.sha256) && row.bytes >= 0, ErrorCode::kFormat,
-          "models", "{}: the row of model '{}' is damaged", database_.path_.string(), quoted(row.name));
+          "models", "{}: the row of model '{}' is damaged", database_.path_.string(), printable(row.name));
     return row;
   }
 

@@ -51,7 +51,7 @@ void check_model_name(std::string_view name) {
   check(is_model_name(name), ErrorCode::kInvalidArgument, "models",
         "'{}' is not a model's name: at most {} of a-z 0-9 . _ - and maybe a :tag of the same, neither of "
         "them starting with '.' or '-'",
-        quoted(name), kMaxName);
+        printable(name), kMaxName);
 }
 
 bool is_path(std::string_view model) {
@@ -86,7 +86,7 @@ std::string name_from_address(std::string_view address) {
   return name;
 }
 
-std::string quoted(std::string_view text) {
+std::string printable(std::string_view text) {
   std::string result(text.substr(0, 80));
   for (char& c : result)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

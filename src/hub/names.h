@@ -24,7 +24,7 @@ std::string nearest(std::string_view name, const std::vector<std::string>& candi
 std::string name_from_address(std::string_view address);
 
 /// Text of unknown origin made fit for an error: control bytes as '?', cut after 80 bytes.
-std::string quoted(std::string_view text);
+std::string printable(std::string_view text);
 
 /// 491400064 -> "491.4 MB".
 std::string human_bytes(int64_t bytes);
