@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/thread_pool.h"
 #include "engine/sampler.h"
 #include "models/open.h"
 
@@ -45,8 +47,9 @@ struct GenerateTimings {
   int64_t prompt_tokens = 0;  // of the whole prompt
   int64_t reused_tokens = 0;  // of these, found in the cache
   int64_t answer_tokens = 0;
+  int64_t decoded_tokens = 0;  // run one by one: the answer but for its last, whose successor is not asked
   double prefill_s = 0;
-  double decode_s = 0;  // of the tokens after the first: the first comes out of prefill
+  double decode_s = 0;
   /// Tokens worked on a second; 0 where nothing was.
   double prefill_tok_s() const;
   double decode_tok_s() const;
@@ -75,7 +78,7 @@ class Session {
   /// Answers a prompt. What the cache already holds of its beginning is not computed again, so a chat passes
   /// the whole conversation each time.
   /// throws InvalidArgument: an empty prompt, a token outside the vocabulary, an option outside its rule.
-  ///        Limit: the prompt leaves no room for a token in the context; nothing was computed.
+  ///        Limit: the prompt is longer than the context; nothing was computed.
   GenerateResult generate(std::span<const int32_t> prompt, const GenerateOptions& options);
 
   /// Forgets everything.
@@ -90,11 +93,13 @@ class Session {
   /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
   bool prefill(std::span<const int32_t> prompt, const std::atomic<bool>* cancel, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
+  StopReason decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
+                    FunctionRef<bool(int32_t token)> put);
 
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Cache> cache_;
   std::vector<int32_t> cached_;
-  std::vector<float> logits_;
+  std::optional<array> logits_;  // (1, vocab), after the last cached token
   int64_t context_;
   int64_t prefill_chunk_;
 };

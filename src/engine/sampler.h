@@ -2,7 +2,9 @@
 // Chooses the next token from logits: penalties, logit bias, top-k, top-p, min-p, temperature, draw, in
 // llama.cpp's order.
 #include <cstdint>
+#include <deque>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -42,15 +44,20 @@ class Sampler {
     int32_t token;
     float logit;
   };
-  void penalize(std::vector<Candidate>& candidates) const;
-  int32_t draw(const std::vector<Candidate>& candidates);
+  void load(std::span<const float> logits);
+  void keep_largest(size_t k);
+  void keep_top_p();
+  void keep_min_p();
+  int32_t draw();
+  double next_uniform();
 
   SamplingOptions options_;
   int64_t vocab_size_;
-  std::vector<int32_t> recent_;  // the last repeat_last_n tokens, oldest first from recent_start_
-  size_t recent_start_ = 0;
+  std::deque<int32_t> recent_;
+  std::unordered_map<int32_t, int64_t> counts_;  // of the recent tokens
   uint64_t draws_ = 0;
-  std::vector<Candidate> candidates_;  // kept for its memory
+  std::vector<float> scores_;          // logits after bias and penalties
+  std::vector<Candidate> candidates_;  // what is left, likeliest first
 };
 
 /// A seed nobody chose, for callers whose user gave none.

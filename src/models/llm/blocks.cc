@@ -1,0 +1,257 @@
+#include "models/llm/blocks.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "fast/attention.h"
+#include "fast/rope.h"
+#include "ops/elementwise.h"
+#include "ops/indexing.h"
+#include "ops/shape.h"
+
+namespace uma::llm {
+namespace {
+
+/// (T, heads * length) -> (1, heads, T, length)
+array split_heads(const array& x, int64_t heads, int64_t length, const std::optional<nn::RMSNorm>& norm) {
+  const int64_t tokens = x.shape(0);
+  array parts = reshape(x, {1, tokens, heads, length});
+  if (norm) parts = (*norm)(parts);
+  // One token's heads already lie as the result's do.
+  return tokens == 1 ? reshape(parts, {1, heads, 1, length}) : transpose(parts, {0, 2, 1, 3});
+}
+
+/// (1, heads, T, length) -> (T, heads * length)
+array merge_heads(const array& x) {
+  const int64_t heads = x.shape(1), tokens = x.shape(2), length = x.shape(3);
+  return reshape(tokens == 1 ? x : transpose(x, {0, 2, 1, 3}), {tokens, heads * length});
+}
+
+array rows_of(const array& x, int64_t begin, int64_t end) {
+  if (begin == 0 && end == x.shape(0)) return x;
+  return slice(x, {begin, 0}, {end, x.shape(1)});
+}
+
+array softcap(const array& x, float cap) {
+  return multiply(tanh(multiply(x, array(1 / cap))), array(cap));
+}
+
+/// YaRN (arXiv:2309.00071): pairs that turn often within the trained context keep their speed, pairs that
+/// turn less than once are slowed by the factor, and a ramp joins the two.
+void apply_yarn(Rope& rope, float factor, const ModelReader& file, const ModelConfig& config) {
+  file.require(rope.dims == config.key_length, ErrorCode::kUnsupported,
+               "yarn rope scaling of {} of {} dimensions of a head is not supported", rope.dims,
+               config.key_length);
+  const auto trained =
+      static_cast<double>(file.count("rope.scaling.original_context_length", config.context_length));
+  const double fast = file.positive("rope.scaling.yarn_beta_fast", 32);
+  const double slow = file.positive("rope.scaling.yarn_beta_slow", 1);
+  const double ext = file.positive("rope.scaling.yarn_ext_factor", 1);
+  const auto dims = static_cast<double>(rope.dims);
+  const double log_base = std::log(static_cast<double>(rope.base));
+  const double pi = std::acos(-1.0);
+  // The pair that turns `turns` times within the trained context.
+  const auto pair_of = [&](double turns) {
+    return dims * std::log(trained / (turns * 2 * pi)) / (2 * log_base);
+  };
+  const double low = std::max(0.0, std::floor(pair_of(fast)));
+  const double high = std::min(dims - 1, std::ceil(pair_of(slow)));
+  std::vector<float> denominators(static_cast<size_t>(rope.dims / 2));
+  for (size_t i = 0; i < denominators.size(); ++i) {
+    const double at = static_cast<double>(i);
+    const double keep = ext * (1 - std::clamp((at - low) / std::max(0.001, high - low), 0.0, 1.0));
+    const double speed = std::pow(static_cast<double>(rope.base), -2 * at / dims);
+    denominators[i] = static_cast<float>(1 / (speed * (keep + (1 - keep) / factor)));
+  }
+  rope.denominators = array(std::span<const float>(denominators), {rope.dims / 2});
+  rope.magnitude =
+      file.positive("rope.scaling.attn_factor", 1) * (1 + 0.1f * std::log(std::max(1.f, factor)));
+}
+
+/// rope_freqs.weight: what each pair's speed is divided by.
+void apply_frequencies(Rope& rope, ModelReader& file) {
+  const array factors = file.vector("rope_freqs", rope.dims / 2);
+  const std::vector<float> values = factors.to_vector<float>();
+  std::vector<float> denominators(values.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    file.require(std::isfinite(values[i]) && values[i] > 0, ErrorCode::kFormat,
+                 "tensor 'rope_freqs.weight' holds {} at {}, where a number above 0 is needed", values[i], i);
+    const double speed = std::pow(static_cast<double>(rope.base),
+                                  -2 * static_cast<double>(i) / static_cast<double>(rope.dims));
+    denominators[i] = static_cast<float>(values[i] / speed);
+  }
+  rope.denominators = array(std::span<const float>(denominators), {rope.dims / 2});
+}
+
+}  // namespace
+
+DecoderCache::DecoderCache(int64_t layers, DType dtype)
+    : layers_(static_cast<size_t>(layers), nn::KVCache(dtype)) {}
+
+void DecoderCache::truncate(int64_t n) {
+  check(n >= 0 && n <= size(), ErrorCode::kInvalidArgument, "cache",
+        "cannot keep {} tokens of the {} it holds", n, size());
+  for (nn::KVCache& layer : layers_) layer.trim(layer.offset() - n);
+}
+
+std::vector<array> DecoderCache::arrays() const {
+  std::vector<array> all;
+  for (const nn::KVCache& layer : layers_) {
+    if (layer.keys()) all.push_back(*layer.keys());
+    if (layer.values()) all.push_back(*layer.values());
+  }
+  return all;
+}
+
+int64_t DecoderCache::nbytes() const {
+  int64_t total = 0;
+  for (const nn::KVCache& layer : layers_) total += layer.nbytes();
+  return total;
+}
+
+array Rope::operator()(const array& x, int64_t position) const {
+  return rope(x, static_cast<int>(dims), neighbours, base, scale, position, denominators);
+}
+
+Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours) {
+  Rope rope{.dims = config.rope_dims, .neighbours = neighbours, .base = config.rope_base};
+  const std::string type = file.text("rope.scaling.type", "none");
+  // Files of before rope.scaling.type say rope.scale_linear.
+  const float factor = file.positive("rope.scaling.factor", file.positive("rope.scale_linear", 1));
+  file.require(type == "none" || type == "linear" || type == "yarn", ErrorCode::kUnsupported,
+               "rope scaling '{}' is not one of none, linear, yarn", type);
+  const bool frequencies = file.has_tensor("rope_freqs.weight");
+  file.require(!frequencies || type != "yarn", ErrorCode::kUnsupported,
+               "it has both yarn rope scaling and a tensor 'rope_freqs.weight'");
+  if (type == "yarn") {
+    apply_yarn(rope, factor, file, config);
+  } else {
+    if (type == "linear" || !file.has_key("rope.scaling.type")) rope.scale = 1 / factor;
+    if (frequencies) apply_frequencies(rope, file);
+  }
+  return rope;
+}
+
+array Attention::attend(const array& q, const array& k, const array& v, nn::KVCache& cache) const {
+  const int64_t position = cache.offset();
+  const array queries = rope(split_heads(q, heads, key_length, q_norm), position);
+  const array keys = rope(split_heads(k, heads_kv, key_length, k_norm), position);
+  const array values = split_heads(v, heads_kv, value_length, {});
+  const auto [all_keys, all_values] = cache.update_and_fetch(keys, values);
+  return merge_heads(scaled_dot_product_attention(
+      queries, all_keys, all_values, {.scale = scale, .causal = true, .window = window, .softcap = softcap}));
+}
+
+array Attention::operator()(const array& x, const Pass& pass, int64_t layer) const {
+  const nn::Linear* const projections[] = {&q, &k, &v};
+  const std::vector<array> qkv = nn::apply_together(x, projections);
+  std::vector<array> parts;
+  for (const Pass::Sequence& s : pass.sequences)
+    parts.push_back(attend(rows_of(qkv[0], s.begin, s.end), rows_of(qkv[1], s.begin, s.end),
+                           rows_of(qkv[2], s.begin, s.end), s.cache->layer(layer)));
+  return out(parts.size() == 1 ? parts[0] : concatenate(parts, 0));
+}
+
+Attention read_attention(ModelReader& file, const ModelConfig& c, int64_t i, const Rope& rope) {
+  const int64_t queries = c.head_count * c.key_length, keys = c.head_count_kv * c.key_length;
+  return {.q = file.linear(block(i, "attn_q"), queries, c.embedding_length),
+          .k = file.linear(block(i, "attn_k"), keys, c.embedding_length),
+          .v = file.linear(block(i, "attn_v"), c.head_count_kv * c.value_length, c.embedding_length),
+          .out = file.linear(block(i, "attn_output"), c.embedding_length, c.head_count * c.value_length),
+          .heads = c.head_count,
+          .heads_kv = c.head_count_kv,
+          .key_length = c.key_length,
+          .value_length = c.value_length,
+          .rope = rope,
+          .scale = c.attention_scale * rope.magnitude * rope.magnitude};
+}
+
+void read_head_norms(ModelReader& file, const ModelConfig& c, int64_t i, Attention& attention) {
+  attention.q_norm = file.norm(block(i, "attn_q_norm"), c.key_length, c.norm_epsilon);
+  attention.k_norm = file.norm(block(i, "attn_k_norm"), c.key_length, c.norm_epsilon);
+}
+
+array GatedMlp::operator()(const array& x) const {
+  const nn::Linear* const projections[] = {&gate, &up};
+  const std::vector<array> both = nn::apply_together(x, projections);
+  return down(gated(both[0], both[1]));
+}
+
+GatedMlp read_mlp(ModelReader& file, const ModelConfig& c, int64_t i,
+                  array (*gated)(const array&, const array&)) {
+  return {.gate = file.linear(block(i, "ffn_gate"), c.feed_forward_length, c.embedding_length),
+          .up = file.linear(block(i, "ffn_up"), c.feed_forward_length, c.embedding_length),
+          .down = file.linear(block(i, "ffn_down"), c.embedding_length, c.feed_forward_length),
+          .gated = gated};
+}
+
+std::string block(int64_t i, const char* part) {
+  return fmt::format("blk.{}.{}", i, part);
+}
+
+Decoder::Decoder(ModelReader& file, ModelConfig config)
+    : config_(std::move(config)),
+      embedding_(file.embedding("token_embd", config_.vocab_size, config_.embedding_length)),
+      norm_(file.norm("output_norm", config_.embedding_length, config_.norm_epsilon)),
+      kv_dtype_(file.options().exact ? DType::float32 : file.options().kv_dtype) {
+  if (file.has_tensor("output.weight"))
+    head_ = file.linear("output", config_.vocab_size, config_.embedding_length);
+}
+
+void Decoder::finish(ModelReader& file) {
+  file.finish();
+  // Untied, a token reads one row of its embedding.
+  const int64_t table = embedding_.weight.data.nbytes();
+  weight_bytes_ = file.weight_bytes() - (head_ ? table - table / config_.vocab_size : 0);
+}
+
+std::unique_ptr<Cache> Decoder::make_cache() const {
+  return std::make_unique<DecoderCache>(config_.block_count, kv_dtype_);
+}
+
+Pass Decoder::plan(std::span<const Chunk> chunks) const {
+  constexpr auto kBad = ErrorCode::kInvalidArgument;
+  check(!chunks.empty(), kBad, "forward", "needs at least one chunk of tokens");
+  Pass pass;
+  for (const Chunk& chunk : chunks) {
+    check(!chunk.tokens.empty(), kBad, "forward", "got a chunk without tokens");
+    auto* const cache = dynamic_cast<DecoderCache*>(chunk.cache);
+    check(cache && cache->layers() == config_.block_count, kBad, "forward",
+          "got a cache that this model did not make");
+    for (const Pass::Sequence& other : pass.sequences)
+      check(other.cache != cache, kBad, "forward", "got one cache for two chunks");
+    for (const int32_t token : chunk.tokens)
+      check(token >= 0 && token < config_.vocab_size, kBad, "forward",
+            "token {} is outside the vocabulary of {}", token, config_.vocab_size);
+    const auto end = pass.rows + static_cast<int64_t>(chunk.tokens.size());
+    pass.sequences.push_back({pass.rows, end, cache});
+    pass.rows = end;
+  }
+  return pass;
+}
+
+array Decoder::forward(std::span<const Chunk> chunks, LogitRows rows) const {
+  const Pass pass = plan(chunks);
+  std::vector<int32_t> ids;
+  ids.reserve(static_cast<size_t>(pass.rows));
+  for (const Chunk& chunk : chunks) ids.insert(ids.end(), chunk.tokens.begin(), chunk.tokens.end());
+
+  array x = embedding_(array(std::span<const int32_t>(ids), {pass.rows}));
+  if (embedding_scale_ != 1) x = multiply(x, array(embedding_scale_));
+  for (int64_t i = 0; i < config_.block_count; ++i) x = layer(i, x, pass);
+
+  if (rows == LogitRows::none) return array(std::span<const float>(), {0, config_.vocab_size});
+  if (rows == LogitRows::last && pass.rows != static_cast<int64_t>(chunks.size())) {
+    std::vector<array> last;
+    for (const Pass::Sequence& s : pass.sequences) last.push_back(rows_of(x, s.end - 1, s.end));
+    x = last.size() == 1 ? last[0] : concatenate(last, 0);
+  }
+  return logits(norm_(x));
+}
+
+array Decoder::logits(const array& x) const {
+  const array scores = head_ ? (*head_)(x) : embedding_.as_linear(x);
+  return config_.logit_softcap > 0 ? softcap(scores, config_.logit_softcap) : scores;
+}
+
+}  // namespace uma::llm

@@ -1,0 +1,77 @@
+#pragma once
+// Takes hyperparameters and weights out of a GGUF file. Nothing is believed: every number has its bounds
+// here, every tensor is compared with what the numbers say, and nothing is allocated before that.
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "models/model.h"
+#include "nn/linear.h"
+#include "nn/norm.h"
+
+namespace uma {
+
+class GgufFile;
+
+class ModelReader {
+ public:
+  /// Throws Format if the file names no architecture.
+  ModelReader(std::shared_ptr<const GgufFile> file, const ModelOptions& options);
+
+  const std::string& architecture() const { return architecture_; }
+  const std::string& path() const { return path_; }
+  const ModelOptions& options() const { return options_; }
+
+  /// A number under "<architecture>.<key>", 1 to 2^31 - 1. Throws Format: missing (without a default),
+  /// another type, out of bounds.
+  int64_t count(std::string_view key, std::optional<int64_t> otherwise = {}) const;
+  /// The same where 0 has a meaning.
+  int64_t count_or_zero(std::string_view key, int64_t otherwise) const;
+  /// A finite float. Throws Format.
+  float real(std::string_view key, float otherwise) const;
+  /// The same, above 0.
+  float positive(std::string_view key, float otherwise) const;
+  std::string text(std::string_view key, std::string_view otherwise) const;
+  bool has_key(std::string_view key) const;
+
+  /// What every architecture here has, checked against itself and against the file's tensors.
+  ModelConfig config() const;
+
+  bool has_tensor(std::string_view name) const;
+  /// `name`.weight (rows, cols), and `name`.bias (rows,) where the file has it. Throws Format: missing,
+  /// another shape; Unsupported: a tensor type that this build has not.
+  nn::Linear linear(const std::string& name, int64_t rows, int64_t cols);
+  nn::Embedding embedding(const std::string& name, int64_t rows, int64_t cols);
+  /// `name`.weight (size,) as f32.
+  array vector(const std::string& name, int64_t size);
+  nn::RMSNorm norm(const std::string& name, int64_t size, float epsilon);
+
+  /// Throws Format if the file holds a tensor that nobody took: this model has parts that would be left out.
+  void finish() const;
+  /// Bytes of the tensors taken so far, and of one row of the embedding in place of the whole.
+  int64_t weight_bytes() const { return weight_bytes_; }
+  void add_weight_bytes(int64_t bytes) { weight_bytes_ += bytes; }
+
+  /// Throws Error{code, architecture, "<path>: " + message}.
+  template <class... Args>
+  void require(bool ok, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) const {
+    if (!ok) [[unlikely]]
+      throw Error(code, architecture_, path_ + ": " + fmt::format(format, std::forward<Args>(args)...));
+  }
+
+ private:
+  QuantizedMatrix matrix(const std::string& name, int64_t rows, int64_t cols);
+  array vector_of(const std::string& tensor, int64_t size);
+  int64_t whole(std::string_view key, int64_t least, std::optional<int64_t> otherwise) const;
+
+  std::shared_ptr<const GgufFile> file_;
+  ModelOptions options_;
+  std::string path_, architecture_;
+  std::set<std::string, std::less<>> taken_;
+  int64_t weight_bytes_ = 0;
+};
+
+}  // namespace uma
