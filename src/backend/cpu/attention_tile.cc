@@ -9,8 +9,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/attention_tile.cc"
-#include "backend/cpu/simd_targets.h"
 #include <hwy/foreach_target.h>
+#include "backend/cpu/simd_targets.h"
 
 #include "backend/cpu/fast_math-inl.h"
 #include "backend/cpu/simd_dispatch.h"
@@ -119,8 +119,7 @@ HWY_INLINE void score_four(const float* q, int64_t dim, const T* k, int64_t stri
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   VF acc[ROWS][4];
 #pragma GCC unroll 4
-  for (int r = 0; r < ROWS; ++r)
-    acc[r][0] = acc[r][1] = acc[r][2] = acc[r][3] = hn::Zero(d);
+  for (int r = 0; r < ROWS; ++r) acc[r][0] = acc[r][1] = acc[r][2] = acc[r][3] = hn::Zero(d);
   for (int64_t i = 0; i < dim; i += lanes) {
     const VF k0 = load_f32(d, k + i), k1 = load_f32(d, k + stride + i);
     const VF k2 = load_f32(d, k + 2 * stride + i), k3 = load_f32(d, k + 3 * stride + i);
@@ -146,8 +145,7 @@ HWY_NOINLINE void score_rows(const float* q, int64_t dim, const T* k, int64_t st
   int64_t j = 0;
   for (; j + 4 <= keys; j += 4) score_four<ROWS>(q, dim, k + j * stride, stride, scores + j);
   if (j == keys) return;
-  if (keys >= 4)
-    return score_four<ROWS>(q, dim, k + (keys - 4) * stride, stride, scores + keys - 4);
+  if (keys >= 4) return score_four<ROWS>(q, dim, k + (keys - 4) * stride, stride, scores + keys - 4);
   for (; j < keys; ++j) score_four<ROWS>(q, dim, k + j * stride, 0, scores + j);
 }
 
@@ -226,8 +224,7 @@ struct Values {
 HWY_INLINE void scale_row(float* row, int64_t n, float factor) {
   const DF d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t i = 0; i < n; i += lanes)
-    hn::StoreU(hn::LoadU(d, row + i) * hn::Set(d, factor), d, row + i);
+  for (int64_t i = 0; i < n; i += lanes) hn::StoreU(hn::LoadU(d, row + i) * hn::Set(d, factor), d, row + i);
 }
 
 /// One row of scores becomes exp(score - max); max and sum go on. Returns what the row's older sums are to

@@ -12,8 +12,8 @@ HWY_BEFORE_NAMESPACE();
 namespace uma::cpu {
 namespace HWY_NAMESPACE {
 
-/// c[i][lanes of VECS vectors] (+)= sum_k a(i, k) b[k][...] for ROWS rows; a(i, k) is a[k * lda + i] if ADD (a
-/// is transposed and the product is added to c), else a[i * lda + k]. Rows of b and c are `ld` apart.
+/// c[i][lanes of VECS vectors] (+)= sum_k a(i, k) b[k][...] for ROWS rows; a(i, k) is a[k * lda + i] if ADD
+/// (a is transposed and the product is added to c), else a[i * lda + k]. Rows of b and c are `ld` apart.
 template <bool ADD, int ROWS, int VECS>
 HWY_INLINE void gemm_block(int64_t depth, const float* a, int64_t lda, const float* b, float* c, int64_t ld) {
   const DF d;
@@ -43,8 +43,8 @@ HWY_INLINE void gemm_block(int64_t depth, const float* a, int64_t lda, const flo
 /// All rows of one panel of VECS vectors. ROWS x VECS sums must hide the latency of the multiply-add (8 on
 /// two units) and fit the registers.
 template <bool ADD, int ROWS, int VECS>
-HWY_NOINLINE void gemm_panel(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b, float* c,
-                             int64_t ld) {
+HWY_NOINLINE void gemm_panel(int64_t rows, int64_t depth, const float* a, int64_t lda, const float* b,
+                             float* c, int64_t ld) {
   const int64_t step = ADD ? 1 : lda;
   int64_t i = 0;
   for (; i + ROWS <= rows; i += ROWS)

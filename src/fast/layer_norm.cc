@@ -1,0 +1,46 @@
+#include "fast/layer_norm.h"
+
+#include "ops/cast.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+
+namespace uma {
+namespace {
+
+array check_vector(const array& v, const array& x, std::string_view name) {
+  check(v.ndim() == 1 && v.shape(0) == x.shape(-1), ErrorCode::kShape, "layer_norm",
+        "{} of shape {} does not fit the last axis of x, of shape {}", name, to_string(v.shape()),
+        to_string(x.shape()));
+  check(is_floating(v.dtype()), ErrorCode::kDType, "layer_norm", "takes a float {}, not {}", name,
+        name_of(v.dtype()));
+  return astype(v, x.dtype() == DType::float64 ? DType::float64 : DType::float32);
+}
+
+}  // namespace
+
+array layer_norm(const array& x, const std::optional<array>& weight, const std::optional<array>& bias,
+                 float eps) {
+  check(x.ndim() >= 1, ErrorCode::kShape, "layer_norm", "needs an array of at least one dimension");
+  check(is_floating(x.dtype()), ErrorCode::kDType, "layer_norm", "takes float arrays, not {}",
+        name_of(x.dtype()));
+  check(eps >= 0, ErrorCode::kInvalidArgument, "layer_norm", "eps must not be negative, and is {}", eps);
+  std::vector<array> inputs{x};
+  if (weight) inputs.push_back(check_vector(*weight, x, "weight"));
+  if (bias) inputs.push_back(check_vector(*bias, x, "bias"));
+  return array::make(x.shape(), x.dtype(), kLayerNorm,
+                     LayerNormParams{eps, weight.has_value(), bias.has_value()}, std::move(inputs));
+}
+
+std::vector<array> layer_norm_fallback(const Node& node, std::span<const array> inputs) {
+  const LayerNormParams& p = node.params<LayerNormParams>();
+  const DType dtype = inputs[0].dtype();
+  const array x = astype(inputs[0], dtype == DType::float64 ? dtype : DType::float32);
+  const std::vector<int> last{-1};
+  const array centred = subtract(x, mean(x, last, true));
+  array y = multiply(centred, rsqrt(add(mean(square(centred), last, true), array(p.eps))));
+  if (p.has_weight) y = multiply(y, inputs[1]);
+  if (p.has_bias) y = add(y, inputs[p.has_weight ? 2 : 1]);
+  return {astype(y, dtype)};
+}
+
+}  // namespace uma

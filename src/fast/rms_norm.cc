@@ -1,0 +1,36 @@
+#include "fast/rms_norm.h"
+
+#include "ops/cast.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+
+namespace uma {
+
+array rms_norm(const array& x, const std::optional<array>& weight, float eps) {
+  check(x.ndim() >= 1, ErrorCode::kShape, "rms_norm", "needs an array of at least one dimension");
+  check(is_floating(x.dtype()), ErrorCode::kDType, "rms_norm", "takes float arrays, not {}",
+        name_of(x.dtype()));
+  check(eps >= 0, ErrorCode::kInvalidArgument, "rms_norm", "eps must not be negative, and is {}", eps);
+  std::vector<array> inputs{x};
+  if (weight) {
+    check(weight->ndim() == 1 && weight->shape(0) == x.shape(-1), ErrorCode::kShape, "rms_norm",
+          "weight of shape {} does not fit the last axis of x, of shape {}", to_string(weight->shape()),
+          to_string(x.shape()));
+    check(is_floating(weight->dtype()), ErrorCode::kDType, "rms_norm", "takes a float weight, not {}",
+          name_of(weight->dtype()));
+    // One dtype of weights for the kernels: what they accumulate in.
+    inputs.push_back(astype(*weight, x.dtype() == DType::float64 ? DType::float64 : DType::float32));
+  }
+  return array::make(x.shape(), x.dtype(), kRmsNorm, RmsNormParams{eps}, std::move(inputs));
+}
+
+std::vector<array> rms_norm_fallback(const Node& node, std::span<const array> inputs) {
+  const DType dtype = inputs[0].dtype();
+  const array x = astype(inputs[0], dtype == DType::float64 ? dtype : DType::float32);
+  const array eps(node.params<RmsNormParams>().eps);
+  array y = multiply(x, rsqrt(add(mean(square(x), std::vector<int>{-1}, true), eps)));
+  if (inputs.size() > 1) y = multiply(y, inputs[1]);
+  return {astype(y, dtype)};
+}
+
+}  // namespace uma
