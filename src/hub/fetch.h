@@ -15,7 +15,7 @@ namespace uma::hub {
 class Reporter {
  public:
   explicit Reporter(const PullOptions& options) : options_(options) {}
-  void stage(Progress::Stage stage, std::string source, int64_t total_bytes);
+  void stage(Progress::Stage stage, std::string source, int64_t total_bytes, int64_t done_bytes = 0);
   void at(int64_t done_bytes);
   void note(std::string_view line) const;
   int64_t downloaded_bytes = 0;
