@@ -12,6 +12,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int64_t kChunk = 512;
+constexpr int64_t kMaxBatch = 1024;  // sequences; each holds keys and values of its own
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -97,7 +98,7 @@ BenchResult bench(const Model& model, const BenchOptions& o) {
   check(o.prompt >= 0, kBad, "bench", "prompt must be 0 or more, not {}", o.prompt);
   check(o.gen >= 0, kBad, "bench", "gen must be 0 or more, not {}", o.gen);
   check(o.depth >= 0, kBad, "bench", "depth must be 0 or more, not {}", o.depth);
-  check(o.batch >= 1, kBad, "bench", "batch must be 1 or more, not {}", o.batch);
+  check(o.batch >= 1 && o.batch <= kMaxBatch, kBad, "bench", "batch must be 1 to {}, not {}", kMaxBatch, o.batch);
   const int64_t most = model.config().context_length;
   check(o.depth <= most && o.prompt <= most && o.gen <= most && o.depth + o.prompt + o.gen <= most,
         ErrorCode::kLimit, "bench", "depth {} + prompt {} + gen {} is over the model's context of {} tokens",

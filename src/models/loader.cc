@@ -1,0 +1,204 @@
+#include "models/loader.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/mapped_file.h"
+#include "io/gguf.h"
+
+namespace uma {
+namespace {
+
+constexpr auto kFormat = ErrorCode::kFormat;
+constexpr int64_t kMost = INT32_MAX;  // of any hyperparameter: products of two stay within 63 bits
+
+std::string name_of_architecture(const GgufFile& file) {
+  const auto name = file.find_string("general.architecture");
+  check(name.has_value(), kFormat, "gguf", "{}: has no key 'general.architecture', so it is no model",
+        file.path());
+  return std::string(*name);
+}
+
+}  // namespace
+
+ModelReader::ModelReader(std::shared_ptr<const GgufFile> file, const ModelOptions& options)
+    : file_(std::move(file)), options_(options) {
+  path_ = file_->path();
+  architecture_ = name_of_architecture(*file_);
+  check(options.kv_dtype == DType::float16 || options.kv_dtype == DType::float32, ErrorCode::kInvalidArgument,
+        architecture_, "keys and values are stored as float16 or float32, not {}", name_of(options.kv_dtype));
+}
+
+int64_t ModelReader::whole(std::string_view key, int64_t least, std::optional<int64_t> otherwise) const {
+  const std::string full = fmt::format("{}.{}", architecture_, key);
+  if (otherwise && !file_->has(full)) return *otherwise;
+  require(file_->has(full), kFormat, "has no key '{}'", full);
+  const auto value = file_->find_uint(full);
+  require(value.has_value(), kFormat, "key '{}' is no whole number", full);
+  require(*value <= static_cast<uint64_t>(kMost) && static_cast<int64_t>(*value) >= least, kFormat,
+          "key '{}' is {}, outside {} to {}", full, *value, least, kMost);
+  return static_cast<int64_t>(*value);
+}
+
+int64_t ModelReader::count(std::string_view key, std::optional<int64_t> otherwise) const {
+  return whole(key, 1, otherwise);
+}
+int64_t ModelReader::count_or_zero(std::string_view key, int64_t otherwise) const {
+  return whole(key, 0, otherwise);
+}
+
+float ModelReader::real(std::string_view key, float otherwise) const {
+  const std::string full = fmt::format("{}.{}", architecture_, key);
+  if (!file_->has(full)) return otherwise;
+  const auto value = file_->find_float(full);
+  require(value.has_value(), kFormat, "key '{}' is no float", full);
+  require(std::isfinite(*value), kFormat, "key '{}' is {}", full, *value);
+  return static_cast<float>(*value);
+}
+
+float ModelReader::positive(std::string_view key, float otherwise) const {
+  const float value = real(key, otherwise);
+  require(value > 0, kFormat, "key '{}.{}' is {}, not above 0", architecture_, key, value);
+  return value;
+}
+
+std::string ModelReader::text(std::string_view key, std::string_view otherwise) const {
+  const std::string full = fmt::format("{}.{}", architecture_, key);
+  if (!file_->has(full)) return std::string(otherwise);
+  const auto value = file_->find_string(full);
+  require(value.has_value(), kFormat, "key '{}' is no string", full);
+  return std::string(*value);
+}
+
+bool ModelReader::has_key(std::string_view key) const {
+  return file_->has(fmt::format("{}.{}", architecture_, key));
+}
+
+bool ModelReader::has_tensor(std::string_view name) const {
+  return file_->find_tensor(name) != nullptr;
+}
+
+/// Counts and lengths; the tensors are compared with them one by one as they are read.
+ModelConfig ModelReader::config() const {
+  ModelConfig c;
+  c.architecture = architecture_;
+  c.name = file_->find_string("general.name").value_or("");
+  c.context_length = count("context_length");
+  c.embedding_length = count("embedding_length");
+  c.block_count = count("block_count");
+  require(c.block_count <= static_cast<int64_t>(file_->tensors().size()), kFormat,
+          "key '{}.block_count' is {}, and the file has {} tensors", architecture_, c.block_count,
+          file_->tensors().size());
+  c.feed_forward_length = count("feed_forward_length");
+  require(count_or_zero("expert_count", 0) == 0, ErrorCode::kUnsupported,
+          "it is a mixture of {} experts, which this build does not run", count_or_zero("expert_count", 0));
+
+  c.head_count = count("attention.head_count");
+  c.head_count_kv = count("attention.head_count_kv", c.head_count);
+  require(c.head_count_kv <= c.head_count && c.head_count % c.head_count_kv == 0, kFormat,
+          "{} query heads cannot share {} key heads evenly", c.head_count, c.head_count_kv);
+  const bool stated = has_key("attention.key_length");
+  require(stated || c.embedding_length % c.head_count == 0, kFormat,
+          "{} heads do not divide the embedding length {}, and key '{}.attention.key_length' is missing",
+          c.head_count, c.embedding_length, architecture_);
+  c.key_length = count("attention.key_length", c.embedding_length / c.head_count);
+  c.value_length = count("attention.value_length", c.key_length);
+  c.norm_epsilon = real("attention.layer_norm_rms_epsilon", 1e-5f);
+  require(c.norm_epsilon >= 0 && c.norm_epsilon < 1, kFormat,
+          "key '{}.attention.layer_norm_rms_epsilon' is {}, outside 0 to 1", architecture_, c.norm_epsilon);
+
+  c.rope_dims = count("rope.dimension_count", c.key_length);
+  require(c.rope_dims <= c.key_length && c.rope_dims % 2 == 0, kFormat,
+          "rope turns {} dimensions of heads of {}: it must be an even number of them", c.rope_dims,
+          c.key_length);
+  c.rope_base = positive("rope.freq_base", 10000);
+  c.sliding_window = count_or_zero("attention.sliding_window", 0);
+  c.attention_scale = positive("attention.scale", 1 / std::sqrt(static_cast<float>(c.key_length)));
+
+  const GgufTensor* const table = file_->find_tensor("token_embd.weight");
+  require(table != nullptr && table->shape.size() == 2, kFormat,
+          "has no tensor 'token_embd.weight' of two dimensions");
+  c.vocab_size = table->shape[1];
+  require(c.vocab_size <= kMost, kFormat, "tensor 'token_embd.weight' has {} rows, over {}", c.vocab_size,
+          kMost);
+  const int64_t stated_size = count("vocab_size", c.vocab_size);
+  require(stated_size == c.vocab_size, kFormat,
+          "key '{}.vocab_size' is {}, tensor 'token_embd.weight' has {} rows", architecture_, stated_size,
+          c.vocab_size);
+  return c;
+}
+
+namespace {
+std::string to_text(const std::vector<int64_t>& shape) {
+  return to_string(Shape(shape.begin(), shape.end()));
+}
+}  // namespace
+
+QuantizedMatrix ModelReader::matrix(const std::string& name, int64_t rows, int64_t cols) {
+  const GgufTensor* const tensor = file_->find_tensor(name);
+  require(tensor != nullptr, kFormat, "has no tensor '{}'", name);
+  const std::vector<int64_t> wanted{cols, rows};
+  require(std::equal(tensor->shape.begin(), tensor->shape.end(), wanted.begin(), wanted.end()), kFormat,
+          "tensor '{}' has shape {}, the config wants {}", name, to_text(tensor->shape), to_text(wanted));
+  const QuantTraits* const traits = traits_from_ggml(tensor->type);
+  require(traits != nullptr, ErrorCode::kUnsupported,
+          "tensor '{}' has type {}, which this build does not know", name, tensor->type_name());
+  require(cols % traits->block == 0, kFormat,
+          "tensor '{}' has rows of {}, no whole number of {} blocks of {}", name, cols, traits->name,
+          traits->block);
+  const int64_t bytes = row_bytes(traits->format, cols);
+  require(static_cast<int64_t>(tensor->data.size()) == rows * bytes, kFormat,
+          "tensor '{}' has {} bytes, its shape wants {}", name, tensor->data.size(), rows * bytes);
+  taken_.insert(name);
+  weight_bytes_ += rows * bytes;
+  const auto buffer = Buffer::view(tensor->data.data(), tensor->data.size(), file_);
+  return {array::from_buffer(buffer, 0, {rows, bytes}, DType::uint8), traits->format, rows, cols};
+}
+
+array ModelReader::vector_of(const std::string& name, int64_t size) {
+  const GgufTensor* const tensor = file_->find_tensor(name);
+  require(tensor != nullptr, kFormat, "has no tensor '{}'", name);
+  require(tensor->shape.size() == 1 && tensor->shape[0] == size, kFormat,
+          "tensor '{}' has shape {}, the config wants ({},)", name, to_text(tensor->shape), size);
+  const QuantTraits* const traits = traits_from_ggml(tensor->type);
+  require(traits != nullptr && traits->block == 1, ErrorCode::kUnsupported,
+          "tensor '{}' has type {}; F32, F16 or BF16 are known for vectors", name, tensor->type_name());
+  const int64_t bytes = row_bytes(traits->format, size);
+  require(static_cast<int64_t>(tensor->data.size()) == bytes, kFormat,
+          "tensor '{}' has {} bytes, its shape wants {}", name, tensor->data.size(), bytes);
+  taken_.insert(name);
+  weight_bytes_ += bytes;
+  const bool aligned = reinterpret_cast<uintptr_t>(tensor->data.data()) % alignof(float) == 0;
+  if (traits->format == QuantFormat::F32 && aligned)
+    return array::from_buffer(Buffer::view(tensor->data.data(), tensor->data.size(), file_), 0, {size},
+                              DType::float32);
+  std::vector<float> values(static_cast<size_t>(size));
+  decode_reference(traits->format, tensor->data.data(), size, values.data());
+  return array(std::span<const float>(values), {size});
+}
+
+nn::Linear ModelReader::linear(const std::string& name, int64_t rows, int64_t cols) {
+  nn::Linear layer{.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
+  if (has_tensor(name + ".bias")) layer.bias = vector_of(name + ".bias", rows);
+  return layer;
+}
+
+nn::Embedding ModelReader::embedding(const std::string& name, int64_t rows, int64_t cols) {
+  return {.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
+}
+
+array ModelReader::vector(const std::string& name, int64_t size) {
+  return vector_of(name + ".weight", size);
+}
+
+nn::RMSNorm ModelReader::norm(const std::string& name, int64_t size, float epsilon) {
+  return {.weight = vector(name, size), .eps = epsilon};
+}
+
+void ModelReader::finish() const {
+  for (const GgufTensor& tensor : file_->tensors())
+    require(taken_.contains(std::string_view(tensor.name)), ErrorCode::kUnsupported,
+            "tensor '{}' is none that a model of this architecture and size has", tensor.name);
+}
+
+}  // namespace uma
