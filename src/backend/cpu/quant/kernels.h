@@ -1,0 +1,86 @@
+#pragma once
+// What the driver (qmm.cc) and the kernels of each instruction set share: the layouts of quantized
+// activations and of an unpacked weight panel, and a table of functions. Plain data and raw pointers only:
+// the kernel files are compiled for one instruction set each and must not instantiate shared inline code.
+#include <cstdint>
+
+namespace uma::cpu {
+
+constexpr int kChunk = 256;     // weights of one step along k: a K-quant block, eight legacy blocks
+constexpr int kGroups = 8;      // groups of 32 activations with one scale in a chunk
+constexpr int kPanelRows = 32;  // weight rows unpacked together: two vectors of 16 lanes
+constexpr int kTileRows = 6;    // activation rows of a tile: 6 x 2 sums and their f32 twins fill 32 registers
+constexpr int kDirectRows = 4;  // most activation rows that share one pass over a weight row
+
+/// 256 activations of one row: x = d * q, one d for 32. Short rows are padded with zeros.
+/// A group with a NaN or an infinity has d = NaN.
+struct alignas(64) ActChunk {
+  int8_t q[kChunk];  // -127..127
+  float d32[8];      // scale of each group of 32
+  float x32[8];      // d * (sum of q) of each group of 32
+  float d16[16];     // the same for groups of 16; d16[i] = d32[i / 2]
+  float x16[16];
+};
+
+/// The same for a tile of rows, in the order in which the panel kernel broadcasts them. n32, n16: minus the
+/// sum of q, from which an int32 sum starts where the weights are stored with an offset.
+struct alignas(64) ActTile {
+  int8_t q[kChunk / 4][kTileRows][4];
+  float d32[8][kTileRows];
+  float x32[8][kTileRows];
+  float x16[16][kTileRows];
+  int32_t n32[8][kTileRows];
+  int32_t n16[16][kTileRows];
+};
+
+/// 32 weight rows x 256, unpacked: weight = scale * (code - offset) + bias. Lanes are weight rows, so that
+/// scales are plain vectors and no sum ever crosses lanes. Formats with one scale for 32 use scale[0..7].
+struct alignas(64) Panel {
+  uint8_t code[kChunk / 4][kPanelRows][4];
+  float scale[16][kPanelRows];
+  float bias[16][kPanelRows];  // formats with a minimum only
+};
+
+/// A run of weight rows of one matrix.
+struct WeightRows {
+  const uint8_t* data;
+  int64_t row_bytes;
+  int64_t rows;
+  int64_t k;
+};
+
+/// out[i * ld_out + r] = act row i . weight row r, for m <= kDirectRows rows of `chunks` chunks each.
+using DirectKernel = void (*)(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, float* out,
+                              int64_t ld_out);
+/// Unpacks `groups` groups of 32 weights of up to 32 rows, starting at `data` (rows row_bytes apart).
+using UnpackKernel = void (*)(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel* panel);
+/// sums[i][r] += tile row i . panel row r over `groups` groups of 32, for m <= kTileRows rows.
+using TileKernel = void (*)(const Panel* panel, const ActTile* act, int groups, int m,
+                            float (*sums)[kPanelRows]);
+/// out[i * ld_out + r] = x row i . weight row r, all in f32. scratch: kExactScratch floats, 64-byte aligned.
+using ExactKernel = void (*)(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out,
+                             int64_t ld_out, float* scratch);
+/// Quantizes a row of k activations into ceil(k / 256) chunks.
+using QuantizeKernel = void (*)(const float* x, int64_t k, ActChunk* out);
+
+constexpr int kExactDepth = 512;                // weights decoded at a time
+constexpr int kExactStride = kExactDepth + 16;  // off the power of two: L1 has few ways
+constexpr int kExactScratch = kPanelRows * kExactStride;
+
+constexpr int kFormats = 13;
+/// Indexed by QuantFormat. Null where the driver has another way: direct, unpack and tile for F32, F16, BF16.
+struct Kernels {
+  DirectKernel direct[kFormats];
+  UnpackKernel unpack[kFormats];
+  TileKernel tile[kFormats];
+  ExactKernel exact[kFormats];
+  QuantizeKernel quantize;
+};
+
+/// Null where the build has no kernels for that instruction set.
+const Kernels* generic_kernels();
+const Kernels* avx2_kernels();
+const Kernels* avx512_kernels();
+const Kernels* vnni_kernels();
+
+}  // namespace uma::cpu

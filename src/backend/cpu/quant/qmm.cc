@@ -1,0 +1,357 @@
+#include "backend/cpu/quant/qmm.h"
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "backend/cpu/isa/isa.h"
+#include "backend/cpu/quant/kernels.h"
+#include "base/error.h"
+#include "base/thread_pool.h"
+
+namespace uma::cpu {
+namespace {
+
+constexpr std::string_view kOp = "quantized_matmul";
+
+// Rows up to here go four at a time straight over the weights; more rows pay for unpacking a panel.
+constexpr int64_t kMostDirectRows = 8;
+// Rows that share one unpacking of the weights: their quantized form stays within the last-level cache.
+constexpr int64_t kRowBlock = 84 * kTileRows;
+// Multiply-adds below which waking other threads costs more than it saves.
+constexpr int64_t kSmallWork = 1 << 15;
+
+const Kernels& kernels() {
+  const Kernels* best = nullptr;
+  switch (current_isa()) {
+    case Isa::amx:
+    case Isa::vnni:
+      best = vnni_kernels();
+      break;
+    case Isa::avx512:
+      best = avx512_kernels();
+      break;
+    case Isa::avx2:
+      best = avx2_kernels();
+      break;
+    case Isa::generic:
+      break;
+  }
+  return best ? *best : *generic_kernels();
+}
+
+// A buffer that grows and stays with its thread, on a cache line.
+template <class T>
+class Scratch {
+ public:
+  T* get(int64_t count) {
+    if (count > count_) {
+      data_.reset();
+      count_ = 0;
+      data_.reset(
+          static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
+      count_ = count;
+    }
+    return data_.get();
+  }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+  int64_t count_ = 0;
+};
+
+struct Product {
+  const Kernels& table;
+  const float* x;
+  int64_t m, k, ldx;
+  std::span<const QuantMatrix> weights;
+  std::span<float* const> out;
+  std::span<const int64_t> ld_out;
+
+  int64_t chunks() const { return (k + kChunk - 1) / kChunk; }
+};
+
+size_t index(QuantFormat format) {
+  return static_cast<size_t>(format);
+}
+
+bool is_float(QuantFormat format) {
+  return format <= QuantFormat::BF16;
+}
+
+// Splits the rows of all weights into `parts` runs of about equal bytes, aligned to `unit` rows, and calls
+// body(weight, first row, rows) for those of `part`. Each thread so reads one stream in address order.
+template <class Body>
+void for_part(std::span<const QuantMatrix> weights, int64_t part, int64_t parts, int64_t unit,
+              const Body& body) {
+  int64_t total = 0;
+  for (const QuantMatrix& w : weights) total += w.rows * row_bytes(w.format, w.cols);
+  const int64_t begin = static_cast<int64_t>(static_cast<__int128>(total) * part / parts);
+  const int64_t end = static_cast<int64_t>(static_cast<__int128>(total) * (part + 1) / parts);
+  int64_t at = 0;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const QuantMatrix& w = weights[i];
+    const int64_t bytes = row_bytes(w.format, w.cols);
+    if (bytes == 0) continue;
+    const auto row_at = [&](int64_t byte) {
+      const int64_t row = (std::max<int64_t>(byte - at, 0) + bytes - 1) / bytes;
+      return std::min((row + unit - 1) / unit * unit, w.rows);
+    };
+    const int64_t first = row_at(begin), last = row_at(end);
+    if (first < last) body(i, first, last - first);
+    at += w.rows * bytes;
+  }
+}
+
+int64_t rows_of(std::span<const QuantMatrix> weights) {
+  int64_t rows = 0;
+  for (const QuantMatrix& w : weights) rows += w.rows;
+  return rows;
+}
+
+WeightRows rows_at(const QuantMatrix& w, int64_t first, int64_t rows) {
+  const int64_t bytes = row_bytes(w.format, w.cols);
+  return {w.data + first * bytes, bytes, rows, w.cols};
+}
+
+// Runs body(part, parts) on as many threads as the work is worth.
+template <class Body>
+void parallel_parts(int64_t work, const Body& body) {
+  const int64_t parts = std::clamp<int64_t>(work / kSmallWork, 1, num_threads());
+  parallel_for(parts, [&](int64_t part) { body(part, parts); });
+}
+
+// Quantizes rows [first, first + count) into `acts`, in parallel where it pays.
+void quantize_rows(const Product& p, int64_t first, int64_t count, ActChunk* acts) {
+  parallel_ranges(count, std::max<int64_t>(1, kSmallWork / (p.k + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      p.table.quantize(p.x + (first + i) * p.ldx, p.k, acts + i * p.chunks());
+  });
+}
+
+// A few rows: each weight row is read once for up to four of them.
+void direct_product(const Product& p) {
+  static thread_local Scratch<ActChunk> scratch;
+  const int64_t chunks = p.chunks();
+  ActChunk* acts = scratch.get(p.m * chunks);
+  quantize_rows(p, 0, p.m, acts);
+  parallel_parts(p.m * p.k * rows_of(p.weights), [&](int64_t part, int64_t parts) {
+    for_part(p.weights, part, parts, 1, [&](size_t w, int64_t first, int64_t count) {
+      const DirectKernel kernel = p.table.direct[index(p.weights[w].format)];
+      float* out = p.out[w] + first;
+      const int64_t ld = p.ld_out[w];
+      const WeightRows rows = rows_at(p.weights[w], first, count);
+      if (p.m <= kDirectRows) return kernel(rows, acts, chunks, static_cast<int>(p.m), out, ld);
+      // A weight row stays in L1 while the groups of four pass over it.
+      for (int64_t r = 0; r < count; ++r) {
+        const WeightRows one = {rows.data + r * rows.row_bytes, rows.row_bytes, 1, rows.k};
+        for (int64_t i = 0; i < p.m; i += kDirectRows)
+          kernel(one, acts + i * chunks, chunks, static_cast<int>(std::min<int64_t>(kDirectRows, p.m - i)),
+                 out + i * ld + r, ld);
+      }
+    });
+  });
+}
+
+// Rearranges up to kTileRows quantized rows of one chunk; missing rows become zeros.
+void pack_tile(const ActChunk* acts, int64_t stride, int rows, ActTile& tile) {
+  if (rows < kTileRows) std::memset(&tile, 0, sizeof tile);
+  for (int m = 0; m < rows; ++m) {
+    const ActChunk& a = acts[m * stride];
+    for (int t = 0; t < kChunk / 4; ++t) std::memcpy(tile.q[t][m], a.q + 4 * t, 4);
+    for (int g = 0; g < 8; ++g) {
+      tile.d32[g][m] = a.d32[g];
+      tile.x32[g][m] = a.x32[g];
+    }
+    for (int g = 0; g < 16; ++g) {
+      int sum = 0;
+      for (int i = 0; i < 16; ++i) sum += a.q[16 * g + i];
+      tile.x16[g][m] = a.x16[g];
+      tile.n16[g][m] = -sum;
+    }
+    for (int g = 0; g < 8; ++g) tile.n32[g][m] = tile.n16[2 * g][m] + tile.n16[2 * g + 1][m];
+  }
+}
+
+struct PanelScratch {
+  Panel panel;
+  float sums[kRowBlock][kPanelRows];
+};
+
+// One panel of up to 32 weight rows times all tiles; `next` is what the panel after it will read.
+void panel_product(const Product& p, const ActTile* tiles, int64_t m, size_t w, int64_t first, int rows,
+                   PanelScratch& s, float* out) {
+  const QuantMatrix& weight = p.weights[w];
+  const QuantTraits& row = traits(weight.format);
+  const UnpackKernel unpack = p.table.unpack[index(weight.format)];
+  const TileKernel tile = p.table.tile[index(weight.format)];
+  const int64_t bytes = row_bytes(weight.format, weight.cols), step = kChunk / row.block * row.block_bytes;
+  const uint8_t* data = weight.data + first * bytes;
+  const int64_t tile_count = (m + kTileRows - 1) / kTileRows, chunks = p.chunks();
+  // The next panel comes in while this one is multiplied, in the order of addresses.
+  const uint8_t* ahead = data + rows * bytes;
+  const int64_t ahead_bytes = std::min<int64_t>(kPanelRows, weight.rows - first - rows) * bytes;
+  std::memset(s.sums, 0, static_cast<size_t>(m) * sizeof s.sums[0]);
+  for (int64_t c = 0; c < chunks; ++c) {
+    const int groups = static_cast<int>(std::min<int64_t>(kGroups, (p.k - c * kChunk) / 32));
+    unpack(data + c * step, bytes, rows, groups, &s.panel);
+    for (int64_t byte = ahead_bytes * c / chunks & -64; byte < ahead_bytes * (c + 1) / chunks; byte += 64)
+      __builtin_prefetch(ahead + byte, 0, 2);
+    for (int64_t t = 0; t < tile_count; ++t)
+      tile(&s.panel, tiles + c * tile_count + t, groups,
+           static_cast<int>(std::min<int64_t>(kTileRows, m - t * kTileRows)), s.sums + t * kTileRows);
+  }
+  const int64_t ld = p.ld_out[w];
+  for (int64_t i = 0; i < m; ++i)
+    std::memcpy(out + i * ld + first, s.sums[i], static_cast<size_t>(rows) * sizeof(float));
+}
+
+// Many rows: weights are unpacked a panel at a time and meet all activation rows while in L1.
+void panel_block(const Product& p, int64_t start, int64_t m) {
+  static thread_local Scratch<ActTile> shared;
+  const int64_t chunks = p.chunks(), tile_count = (m + kTileRows - 1) / kTileRows;
+  ActTile* tiles = shared.get(tile_count * chunks);
+  parallel_ranges(tile_count, std::max<int64_t>(1, kSmallWork / (kTileRows * (p.k + 1))),
+                  [&](int64_t begin, int64_t end) {
+                    static thread_local Scratch<ActChunk> scratch;
+                    ActChunk* acts = scratch.get(kTileRows * chunks);
+                    for (int64_t t = begin; t < end; ++t) {
+                      const int rows = static_cast<int>(std::min<int64_t>(kTileRows, m - t * kTileRows));
+                      for (int i = 0; i < rows; ++i)
+                        p.table.quantize(p.x + (start + t * kTileRows + i) * p.ldx, p.k, acts + i * chunks);
+                      for (int64_t c = 0; c < chunks; ++c)
+                        pack_tile(acts + c, chunks, rows, tiles[c * tile_count + t]);
+                    }
+                  });
+
+  int64_t panels = 0;
+  for (const QuantMatrix& w : p.weights) panels += (w.rows + kPanelRows - 1) / kPanelRows;
+  // Few large runs keep each thread's reads sequential; several a thread even out a slow one.
+  const int64_t tasks = std::clamp<int64_t>(m >= 64 ? panels : panels / 4, 1, num_threads() * 8);
+  parallel_for(tasks, [&](int64_t part) {
+    static thread_local Scratch<PanelScratch> scratch;
+    PanelScratch& s = *scratch.get(1);
+    for_part(p.weights, part, tasks, kPanelRows, [&](size_t w, int64_t first, int64_t count) {
+      for (int64_t r = first; r < first + count; r += kPanelRows)
+        panel_product(p, tiles, m, w, r, static_cast<int>(std::min<int64_t>(kPanelRows, first + count - r)),
+                      s, p.out[w] + start * p.ld_out[w]);
+    });
+  });
+}
+
+void exact_product(const Product& p) {
+  parallel_parts(p.m * p.k * rows_of(p.weights), [&](int64_t part, int64_t parts) {
+    static thread_local Scratch<float> scratch;
+    float* room = scratch.get(kExactScratch);
+    for_part(p.weights, part, parts, 1, [&](size_t w, int64_t first, int64_t count) {
+      p.table.exact[index(p.weights[w].format)](rows_at(p.weights[w], first, count), p.x, p.ldx, p.m,
+                                                p.out[w] + first, p.ld_out[w], room);
+    });
+  });
+}
+
+void check_matrix(const QuantMatrix& w, std::string_view op) {
+  const int32_t block = traits(w.format).block;
+  check(w.rows >= 0 && w.cols >= 0, ErrorCode::kShape, op, "a weight of {} x {} has a negative size", w.rows,
+        w.cols);
+  check(w.cols % block == 0, ErrorCode::kInvalidArgument, op,
+        "{} columns of a {} weight are no multiple of its block of {}", w.cols, traits(w.format).name, block);
+}
+
+void check_product(const Product& p) {
+  check(p.m >= 0 && p.k >= 0, ErrorCode::kShape, kOp, "an input of {} x {} has a negative size", p.m, p.k);
+  check(p.m <= 1 || p.ldx >= p.k, ErrorCode::kShape, kOp, "rows of {} inputs cannot lie {} apart", p.k,
+        p.ldx);
+  check(p.weights.size() == p.out.size() && p.weights.size() == p.ld_out.size(), ErrorCode::kInvalidArgument,
+        kOp, "{} weights need as many outputs and leading dimensions, got {} and {}", p.weights.size(),
+        p.out.size(), p.ld_out.size());
+  for (size_t i = 0; i < p.weights.size(); ++i) {
+    const QuantMatrix& w = p.weights[i];
+    check_matrix(w, kOp);
+    check(w.cols == p.k, ErrorCode::kInvalidArgument, kOp, "weight {} has {} columns, the input {}", i,
+          w.cols, p.k);
+    check(p.m <= 1 || p.ld_out[i] >= w.rows, ErrorCode::kShape, kOp, "rows of {} outputs cannot lie {} apart",
+          w.rows, p.ld_out[i]);
+  }
+}
+
+void fill_zero(const Product& p) {
+  for (size_t w = 0; w < p.weights.size(); ++w)
+    for (int64_t i = 0; i < p.m; ++i) std::fill_n(p.out[w] + i * p.ld_out[w], p.weights[w].rows, 0.0f);
+}
+
+// The weights that all take the same path.
+void run(const Product& p, bool exact) {
+  if (exact) return exact_product(p);
+  const bool panels = std::all_of(p.weights.begin(), p.weights.end(), [&](const QuantMatrix& w) {
+    return p.table.unpack[index(w.format)] != nullptr;
+  });
+  if (p.m <= kMostDirectRows || !panels) return direct_product(p);
+  for (int64_t at = 0; at < p.m; at += kRowBlock) panel_block(p, at, std::min(kRowBlock, p.m - at));
+}
+
+template <class Index>
+void decode_rows_of(const QuantMatrix& matrix, std::span<const Index> rows, float* out) {
+  constexpr std::string_view kName = "decode_rows";
+  check_matrix(matrix, kName);
+  for (const Index row : rows)
+    check(row >= 0 && row < matrix.rows, ErrorCode::kInvalidArgument, kName, "row {} is outside the {} rows",
+          row, matrix.rows);
+  const int64_t bytes = row_bytes(matrix.format, matrix.cols);
+  parallel_ranges(static_cast<int64_t>(rows.size()), std::max<int64_t>(1, kSmallWork / (matrix.cols + 1)),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i)
+                      decode_reference(matrix.format, matrix.data + rows[static_cast<size_t>(i)] * bytes,
+                                       matrix.cols, out + i * matrix.cols);
+                  });
+}
+
+}  // namespace
+
+void quantized_matmul(const float* x, int64_t m, int64_t k, int64_t ldx, std::span<const QuantMatrix> weights,
+                      std::span<float* const> out, std::span<const int64_t> ld_out, bool exact) {
+  const Product p{kernels(), x, m, k, ldx, weights, out, ld_out};
+  check_product(p);
+  if (m == 0) return;
+  if (k == 0) return fill_zero(p);
+  // Neighbours of one kind share a pass; a mixed list is rare and runs kind by kind.
+  for (size_t begin = 0; begin < weights.size();) {
+    size_t end = begin + 1;
+    while (end < weights.size() && is_float(weights[end].format) == is_float(weights[begin].format)) ++end;
+    const size_t count = end - begin;
+    const Product part{p.table,
+                       x,
+                       m,
+                       k,
+                       ldx,
+                       weights.subspan(begin, count),
+                       out.subspan(begin, count),
+                       ld_out.subspan(begin, count)};
+    run(part, exact || is_float(weights[begin].format));
+    begin = end;
+  }
+}
+
+void decode_rows(const QuantMatrix& matrix, std::span<const int64_t> rows, float* out) {
+  decode_rows_of(matrix, rows, out);
+}
+
+void decode_rows(const QuantMatrix& matrix, std::span<const int32_t> rows, float* out) {
+  decode_rows_of(matrix, rows, out);
+}
+
+void decode_matrix(const QuantMatrix& matrix, float* out) {
+  check_matrix(matrix, "decode_matrix");
+  const int64_t bytes = row_bytes(matrix.format, matrix.cols);
+  parallel_ranges(
+      matrix.rows, std::max<int64_t>(1, kSmallWork / (matrix.cols + 1)), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i)
+          decode_reference(matrix.format, matrix.data + i * bytes, matrix.cols, out + i * matrix.cols);
+      });
+}
+
+}  // namespace uma::cpu
