@@ -3,7 +3,6 @@
 
 #include <netdb.h>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -92,10 +91,7 @@ class Connection {
     const std::optional<Proxy> proxy = proxy_for(url_);
     const std::string host = proxy ? proxy->host : url_.host;
     const auto endpoints = look_up(host, proxy ? proxy->port : url_.port, options_);
-    const error_code error = await(options_.connect_timeout_ms, [&](auto done) {
-      asio::async_connect(socket_, endpoints,
-                          [done](error_code e, const tcp::endpoint&) mutable { done(e, 0); });
-    });
+    const error_code error = connect(endpoints);
     if (error) fail_http(false, fmt::format("cannot connect to {}: {}", host, words(error)));
     if (proxy && url_.tls) open_tunnel(*proxy);
     if (url_.tls) start_tls();
@@ -163,6 +159,24 @@ class Connection {
     }
     check_cancel(options_.cancel);
     return late ? error_code(asio::error::timed_out) : *result;
+  }
+
+  /// Tries the addresses in turn. No one of them may use up the time: a host may have an IPv6 address that
+  /// this network does not carry.
+  error_code connect(const std::vector<tcp::endpoint>& endpoints) {
+    error_code error = asio::error::timed_out;
+    const auto deadline = Clock::now() + Milliseconds(options_.connect_timeout_ms);
+    for (const tcp::endpoint& endpoint : endpoints) {
+      const auto left = std::chrono::duration_cast<Milliseconds>(deadline - Clock::now()).count();
+      if (left <= 0) break;
+      const bool last = &endpoint == &endpoints.back();
+      socket_ = tcp::socket(context_);
+      error = await(static_cast<int>(last ? left : (left + 1) / 2), [&](auto done) {
+        socket_.async_connect(endpoint, [done](error_code e) mutable { done(e, 0); });
+      });
+      if (!error) break;
+    }
+    return error;
   }
 
   template <class Start>

@@ -58,6 +58,22 @@ ModelRow StoreState::require(const Database& db, std::string_view name) const {
   fail_unknown(db, name);
 }
 
+std::optional<ModelRecord> StoreState::remove_unfinished(std::string_view name) const {
+  const CatalogueRow* row = find_row(*config.catalogue, name);
+  if (!row) return std::nullopt;
+  const Database db(database(), Database::Mode::kRead);
+  const fs::path folder = partial() / key_of(*row);
+  std::error_code error;
+  if (db.find(row->name) || !fs::exists(folder, error)) return std::nullopt;
+  const FileLock lock(
+      folder.string() + ".lock",
+      [&] { fail(ErrorCode::kIo, "models", "{} is being fetched by another uma", row->name); }, nullptr);
+  fs::remove_all(folder, error);
+  check(!error, ErrorCode::kIo, "models", "cannot remove {}: {}", folder.string(), error.message());
+  return ModelRecord{
+      .name = row->name, .path = folder, .sha256 = row->sha256, .licence = row->licence, .present = false};
+}
+
 void StoreState::sweep(Database& db) const {
   // As the only writer: a pull puts its file here and its name there in one such step.
   db.transaction([&] {
@@ -134,11 +150,8 @@ fs::path Store::resolve(std::string_view model) const {
 
 ModelRecord Store::remove(std::string_view name) {
   check_model_name(name);
-  {
-    // A name that is not there is told apart before a database is made for it.
-    const Database db(state_->database(), Database::Mode::kRead);
-    state_->require(db, name);
-  }
+  if (const auto unfinished = state_->remove_unfinished(name)) return *unfinished;
+  find(name);  // a name that is not there is told apart before a database is made for it
   Database db(state_->database(), Database::Mode::kWrite);
   ModelRow row;
   db.transaction([&] {

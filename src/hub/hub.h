@@ -92,7 +92,8 @@ class Store {
   /// Format (bytes with another hash; they are discarded), Unsupported (offline), Cancelled.
   PullResult pull(std::string_view model, const PullOptions& options = {});
 
-  /// Forgets the name; the file goes with its last name. Throws as find.
+  /// Forgets the name; the file goes with its last name. Of a catalogue model that is not here, removes what
+  /// an interrupted pull left (`present` is then false). Throws as find; Io while another process fetches it.
   ModelRecord remove(std::string_view name);
 
   /// A second name for the same file. Throws as find; InvalidArgument if the target is no name, is taken,

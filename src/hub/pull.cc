@@ -15,6 +15,10 @@
 namespace uma::hub {
 namespace fs = std::filesystem;
 
+std::string key_of(const CatalogueRow& row) {
+  return "sha256-" + row.sha256;
+}
+
 bool is_address(std::string_view model) {
   return model.find("://") != std::string_view::npos || model.starts_with("hf.co/") ||
          model.starts_with("huggingface.co/");
@@ -86,7 +90,7 @@ Target catalogue_target(const CatalogueRow& row, const std::string& name, const 
   target.licence = row.licence;
   target.description = row.description;
   target.sources = row.sources;
-  target.key = "sha256-" + row.sha256;
+  target.key = key_of(row);
   return target;
 }
 

@@ -27,11 +27,17 @@ struct StoreState {
   ModelRow require(const Database& db, std::string_view name) const;
   /// Throws NotFound with what to type instead.
   [[noreturn]] void fail_unknown(const Database& db, std::string_view name) const;
+  /// What an interrupted pull of a catalogue model left, if the model itself is not here. Throws Io if a
+  /// pull of it runs.
+  std::optional<ModelRecord> remove_unfinished(std::string_view name) const;
   /// Removes the files that no name stands for.
   void sweep(Database& db) const;
 };
 
 struct Store::State : StoreState {};
+
+/// The name of a catalogue model's folder in partial.
+std::string key_of(const CatalogueRow& row);
 
 /// https://..., or hf.co/..., rather than a name or a path.
 bool is_address(std::string_view model);
