@@ -1,5 +1,6 @@
 #pragma once
 // What this machine can do at most, measured: the yardstick beside every speed that uma reports.
+#include <cstdint>
 
 namespace uma::cpu {
 
@@ -11,5 +12,9 @@ double measure_read_bandwidth();
 /// int8 into int32 and f32, with the best instruction of current_isa(). About 0.1 s each.
 double measure_int8_peak();
 double measure_f32_peak();
+
+/// Reads every byte of [data, data + bytes) with all threads and returns the rate in GB/s: the limit to hold
+/// beside a kernel that has to read the same bytes.
+double read_rate(const void* data, int64_t bytes);
 
 }  // namespace uma::cpu
