@@ -1,0 +1,42 @@
+"""The Jinja2 environment in which the Python package `transformers` renders chat templates.
+
+Rebuilt here from its documented behaviour, so that the oracle needs only `jinja2`; where transformers can be
+imported, its own environment is used.
+"""
+
+import datetime
+import json
+
+NOW = 1700000000  # what strftime_now answers in goldens
+
+
+class FixedClock(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(NOW, tz)
+
+
+def environment():
+    import transformers.utils.chat_template_utils as utils
+
+    utils.datetime = FixedClock
+    return utils._compile_jinja_template("").environment
+
+
+def render(env, template, variables):
+    """("ok", text) or ("raise", message of raise_exception) or ("error", "Type: message")."""
+    import jinja2
+
+    try:
+        text = env.from_string(template).render(**variables)
+        text.encode("utf-8")
+        return ("ok", text)
+    except jinja2.exceptions.TemplateError as e:
+        kind = "raise" if type(e) is jinja2.exceptions.TemplateError else "error"
+        return (kind, str(e) if kind == "raise" else "%s: %s" % (type(e).__name__, e))
+    except Exception as e:  # what the template did wrong comes as any Python exception
+        return ("error", "%s: %s" % (type(e).__name__, str(e)[:300]))
+
+
+def loads(text):
+    return json.loads(text)
