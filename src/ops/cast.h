@@ -15,6 +15,10 @@ std::vector<array> astype_jvp(const Node&, std::span<const array>, std::span<con
 std::pair<std::vector<array>, std::vector<int>> astype_vmap(const Node&, std::span<const array>,
                                                             std::span<const int>);
 
+struct CastParams {
+  DType dtype;
+};
+
 inline constexpr OpInfo kAstype{.name = "astype",
                                 .args = "x",
                                 .doc = "The values in another dtype.",

@@ -280,13 +280,19 @@ array left_shift(const array& x, const array& y);
 array right_shift(const array& x, const array& y);
 
 /// x where condition is true, else y; all three broadcast.
-inline constexpr OpInfo kSelect{
-    .name = "where", .args = "condition, x, y", .doc = "x where condition is true, else y."};
+std::vector<array> select_vjp(const Node&, std::span<const array>, std::span<const array>,
+                              std::span<const int>);
+std::vector<array> select_jvp(const Node&, std::span<const array>, std::span<const array>,
+                              std::span<const int>);
+inline constexpr OpInfo kSelect{.name = "where",
+                                .args = "condition, x, y",
+                                .doc = "x where condition is true, else y.",
+                                .fusion = Fusion::elementwise,
+                                .vjp = select_vjp,
+                                .jvp = select_jvp};
 array where(const array& condition, const array& x, const array& y);
 /// x held between lo and hi (either may be missing).
 array clip(const array& x, const std::optional<array>& lo, const std::optional<array>& hi);
-array stop_gradient(const array& x);
-
 /// A scalar beside an array takes its dtype, unless it is a float and the array holds integers: weak
 /// promotion, as in MLX.
 array weak(double value, const array& like);

@@ -23,7 +23,12 @@ array flatten(const array& x, int start = 0, int end = -1);
 array broadcast_to(const array& x, const Shape& shape);
 /// The same values in row-major memory.
 array contiguous(const array& x);
+/// x, through which no gradient flows.
+array stop_gradient(const array& x);
 
+struct ReshapeParams {  // of reshape and broadcast_to
+  Shape shape;
+};
 struct TransposeParams {
   SmallVector<int, 8> axes;
 };
@@ -57,6 +62,20 @@ std::pair<std::vector<array>, std::vector<int>> contiguous_vmap(const Node&, std
                                                                 std::span<const int>);
 bool contiguous_view(KernelArgs&);
 
+std::vector<array> stop_gradient_vjp(const Node&, std::span<const array>, std::span<const array>,
+                                     std::span<const int>);
+std::vector<array> stop_gradient_jvp(const Node&, std::span<const array>, std::span<const array>,
+                                     std::span<const int>);
+bool stop_gradient_view(KernelArgs&);
+
+inline constexpr OpInfo kStopGradient{.name = "stop_gradient",
+                                      .args = "x",
+                                      .doc = "x, as a constant to gradients.",
+                                      .fusion = Fusion::view,
+                                      .vjp = stop_gradient_vjp,
+                                      .jvp = stop_gradient_jvp,
+                                      .vmap = contiguous_vmap,
+                                      .view = stop_gradient_view};
 inline constexpr OpInfo kReshape{.name = "reshape",
                                  .args = "x",
                                  .doc = "The same elements in another shape.",

@@ -1,0 +1,86 @@
+// Kernels that move or convert elements without arithmetic: astype, contiguous, reshape of odd layouts,
+// arange.
+#include <algorithm>
+
+#include "base/thread_pool.h"
+#include "core/kernel.h"
+#include "core/layout.h"
+#include "ops/cast.h"
+#include "ops/creation.h"
+#include "ops/shape.h"
+
+namespace uma::cpu {
+namespace {
+
+constexpr int64_t kGrain = 32768;
+
+template <class To, class From>
+To convert(From value) {
+  if constexpr (std::is_same_v<From, complex64>) {
+    if constexpr (std::is_same_v<To, complex64>)
+      return value;
+    else if constexpr (std::is_same_v<To, bool>)
+      return value != complex64(0);
+    else
+      return convert<To>(value.real());
+  } else if constexpr (std::is_same_v<From, float16> || std::is_same_v<From, bfloat16>) {
+    return convert<To>(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, complex64>) {
+    return complex64(static_cast<float>(value), 0);
+  } else if constexpr (std::is_same_v<To, float16> || std::is_same_v<To, bfloat16>) {
+    return To(static_cast<float>(value));
+  } else if constexpr (std::is_same_v<To, bool>) {
+    return value != From{0};
+  } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {
+    // What does not fit is undefined in NumPy; here it is the nearest bound, and NaN is 0, so that a cast
+    // never is undefined behaviour.
+    if (!(value == value)) return 0;
+    constexpr From lo = static_cast<From>(std::numeric_limits<To>::min());
+    constexpr From hi = static_cast<From>(std::numeric_limits<To>::max());
+    if (value <= lo) return std::numeric_limits<To>::min();
+    if (value >= hi) return std::numeric_limits<To>::max();
+    return static_cast<To>(value);
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
+void astype_kernel(KernelArgs& args) {
+  const array x = row_contiguous(args.in(0));
+  args.allocate();
+  dispatch_all(x.dtype(), [&]<class From>() {
+    dispatch_all(args.out().dtype(), [&]<class To>() {
+      const From* in = x.data<From>();
+      To* out = args.out().mutable_data<To>();
+      parallel_ranges(x.size(), kGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) out[i] = convert<To>(in[i]);
+      });
+    });
+  });
+}
+
+void copy_kernel(KernelArgs& args) {
+  const array& x = args.in(0);
+  array& out = args.allocate();
+  copy_strided(x.bytes(), x.strides(), out.mutable_data<uint8_t>(), row_major_strides(x.shape()), x.shape(),
+               size_of(x.dtype()));
+}
+
+void arange_kernel(KernelArgs& args) {
+  const auto& p = args.params<ArangeParams>();
+  array& out = args.allocate();
+  dispatch_all(out.dtype(), [&]<class T>() {
+    T* values = out.mutable_data<T>();
+    for (int64_t i = 0; i < out.size(); ++i)
+      values[i] = convert<T>(p.start + static_cast<double>(i) * p.step);
+  });
+}
+
+}  // namespace
+
+const bool copy_registered = register_kernel(kAstype, DeviceType::cpu, astype_kernel) &&
+                             register_kernel(kContiguous, DeviceType::cpu, copy_kernel) &&
+                             register_kernel(kReshape, DeviceType::cpu, copy_kernel) &&
+                             register_kernel(kArange, DeviceType::cpu, arange_kernel);
+
+}  // namespace uma::cpu

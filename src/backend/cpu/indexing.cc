@@ -1,0 +1,142 @@
+// Kernels of ops/indexing.h.
+#include "ops/indexing.h"
+
+#include <atomic>
+#include <cstring>
+
+#include "base/thread_pool.h"
+#include "core/kernel.h"
+#include "core/layout.h"
+
+namespace uma::cpu {
+namespace {
+
+constexpr int64_t kGrainBytes = 64 << 10;
+
+void slice_update_kernel(KernelArgs& args) {
+  const array& update = args.in(1);
+  const Shape& start = args.params<SliceUpdateParams>().start;
+  const int64_t item = size_of(update.dtype());
+  Tensor& out = *args.out().tensor();
+  if (args.is_donatable(0)) {  // whatever its layout: the result has the same
+    args.view(0, args.in(0).strides());
+  } else {
+    args.allocate();
+    copy_strided(args.in(0).bytes(), args.in(0).strides(), args.out().mutable_data<uint8_t>(), out.strides,
+                 out.shape, item);
+  }
+  int64_t offset = 0;
+  for (size_t i = 0; i < start.size(); ++i) offset += start[i] * out.strides[i];
+  copy_strided(update.bytes(), update.strides(), args.out().mutable_data<uint8_t>() + offset * item,
+               out.strides, update.shape(), item);
+}
+
+// An index in [0, extent), or an error; negative ones count from the end.
+int64_t checked(int64_t index, int64_t extent, std::string_view op) {
+  const int64_t at = index < 0 ? index + extent : index;
+  check(at >= 0 && at < extent, ErrorCode::kInvalidArgument, op, "index {} is out of range for an axis of {}",
+        index, extent);
+  return at;
+}
+
+struct AxisSplit {
+  int64_t outer = 1, extent = 1, inner = 1;
+};
+AxisSplit split_at_axis(const Shape& shape, int axis) {
+  AxisSplit s;
+  for (size_t i = 0; i < shape.size(); ++i)
+    (static_cast<int>(i) < axis ? s.outer : static_cast<int>(i) == axis ? s.extent : s.inner) *= shape[i];
+  return s;
+}
+
+void take_kernel(KernelArgs& args) {
+  const array x = row_contiguous(args.in(0)), indices = row_contiguous(args.in(1));
+  const AxisSplit s = split_at_axis(x.shape(), args.params<AxisParams>().axis);
+  const int64_t n = indices.size(), bytes = s.inner * size_of(x.dtype());
+  const int64_t* index = indices.data<int64_t>();
+  uint8_t* out = args.allocate().mutable_data<uint8_t>();
+  const uint8_t* in = x.bytes();
+  parallel_ranges(s.outer * n, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, bytes)),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) {
+                      const int64_t row = i / n * s.extent + checked(index[i % n], s.extent, "take");
+                      std::memcpy(out + i * bytes, in + row * bytes, static_cast<size_t>(bytes));
+                    }
+                  });
+}
+
+void take_along_axis_kernel(KernelArgs& args) {
+  const array x = row_contiguous(args.in(0)), indices = row_contiguous(args.in(1));
+  const int axis = args.params<AxisParams>().axis;
+  const AxisSplit s = split_at_axis(x.shape(), axis);
+  const int64_t rows = indices.shape(axis), item = size_of(x.dtype());
+  const int64_t* index = indices.data<int64_t>();
+  uint8_t* out = args.allocate().mutable_data<uint8_t>();
+  for (int64_t o = 0; o < s.outer; ++o)
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < s.inner; ++i) {
+        const int64_t at = (o * rows + r) * s.inner + i;
+        const int64_t from = (o * s.extent + checked(index[at], s.extent, "take_along_axis")) * s.inner + i;
+        std::memcpy(out + at * item, x.bytes() + from * item, static_cast<size_t>(item));
+      }
+}
+
+template <class T>
+void accumulate(T& to, T value) {
+  if constexpr (std::is_same_v<T, bool>)
+    to = to || value;
+  else if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
+    to = T(static_cast<float>(to) + static_cast<float>(value));
+  else
+    to = static_cast<T>(to + value);
+}
+
+// One thread: several updates may meet in one place, and their order must not depend on the threads.
+void scatter_add_kernel(KernelArgs& args) {
+  const bool along = args.node().op == &kScatterAddAlongAxis;
+  const array indices = row_contiguous(args.in(1)), updates = row_contiguous(args.in(2));
+  const int axis = args.params<AxisParams>().axis;
+  const AxisSplit s = split_at_axis(args.in(0).shape(), axis);
+  const int64_t n = along ? indices.shape(axis) : indices.size();
+  const int64_t* index = indices.data<int64_t>();
+  const Shape shape = args.in(0).shape();
+  const int64_t item = size_of(args.in(0).dtype());
+  args.allocate();
+  copy_strided(args.in(0).bytes(), args.in(0).strides(), args.out().mutable_data<uint8_t>(),
+               row_major_strides(shape), shape, item);
+  dispatch_all(args.out().dtype(), [&]<class T>() {
+    T* out = args.out().mutable_data<T>();
+    const T* in = updates.data<T>();
+    for (int64_t o = 0; o < s.outer; ++o)
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t i = 0; i < s.inner; ++i) {
+          const int64_t at = (o * n + r) * s.inner + i;
+          const int64_t to = checked(index[along ? at : r], s.extent, args.node().op->name);
+          accumulate(out[(o * s.extent + to) * s.inner + i], in[at]);
+        }
+  });
+}
+
+void concatenate_kernel(KernelArgs& args) {
+  const auto axis = static_cast<size_t>(args.params<AxisParams>().axis);
+  array& out = args.allocate();
+  const int64_t item = size_of(out.dtype());
+  int64_t at = 0;
+  for (size_t i = 0; i < args.num_inputs(); ++i) {
+    const array& x = args.in(i);
+    copy_strided(x.bytes(), x.strides(), out.mutable_data<uint8_t>() + at * out.strides()[axis] * item,
+                 out.strides(), x.shape(), item);
+    at += x.shape()[axis];
+  }
+}
+
+}  // namespace
+
+const bool indexing_registered = register_kernel(kSliceUpdate, DeviceType::cpu, slice_update_kernel) &&
+                                 register_kernel(kTake, DeviceType::cpu, take_kernel) &&
+                                 register_kernel(kTakeAlongAxis, DeviceType::cpu, take_along_axis_kernel) &&
+                                 register_kernel(kScatterAdd, DeviceType::cpu, scatter_add_kernel) &&
+                                 register_kernel(kScatterAddAlongAxis, DeviceType::cpu, scatter_add_kernel) &&
+                                 register_kernel(kConcatenate, DeviceType::cpu, concatenate_kernel);
+
+}  // namespace uma::cpu

@@ -1,0 +1,198 @@
+// Kernels of ops/reduce.h and ops/softmax.h.
+#include "ops/reduce.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/thread_pool.h"
+#include "core/kernel.h"
+#include "core/layout.h"
+#include "ops/shape.h"
+#include "ops/softmax.h"
+
+namespace uma::cpu {
+namespace {
+
+// Sums of this many elements are added plainly, in lanes; above that, halves are summed and added, so that
+// the error grows with the logarithm of the length.
+constexpr int64_t kBlock = 256;
+constexpr int64_t kLanes = 8;
+constexpr int64_t kGrain = 16384;
+
+template <class T>
+using acc_t = accumulator_t<T>;
+
+template <class T>
+acc_t<T> sum_row(const T* x, int64_t n) {
+  using A = acc_t<T>;
+  if (n <= 0) return A{};
+  if (n > kBlock) {
+    const int64_t half = n / 2 / kBlock * kBlock;
+    const int64_t cut = half > 0 ? half : kBlock;
+    return static_cast<A>(sum_row(x, cut) + sum_row(x + cut, n - cut));
+  }
+  A lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t l = 0; l < kLanes; ++l) lanes[l] = static_cast<A>(lanes[l] + static_cast<A>(x[i + l]));
+  A rest{};
+  for (; i < n; ++i) rest = static_cast<A>(rest + static_cast<A>(x[i]));
+  for (int64_t l = 0; l < kLanes; ++l) rest = static_cast<A>(rest + lanes[l]);
+  return rest;
+}
+
+// max(a, b) for which NaN wins.
+template <bool kMax, class A>
+A better(A a, A b) {
+  if constexpr (std::is_floating_point_v<A>) {
+    if (a != a) return a;
+    if (b != b) return b;
+  }
+  return (kMax ? b > a : b < a) ? b : a;
+}
+
+template <class T>
+acc_t<T> reduce_row(Reduction kind, const T* x, int64_t n) {
+  using A = acc_t<T>;
+  A acc{};
+  switch (kind) {
+    case Reduction::sum:
+      return sum_row(x, n);
+    case Reduction::prod:
+      acc = A{1};
+      for (int64_t i = 0; i < n; ++i) acc = static_cast<A>(acc * static_cast<A>(x[i]));
+      return acc;
+    case Reduction::max:
+      acc = static_cast<A>(x[0]);
+      for (int64_t i = 1; i < n; ++i) acc = better<true>(acc, static_cast<A>(x[i]));
+      return acc;
+    case Reduction::min:
+      acc = static_cast<A>(x[0]);
+      for (int64_t i = 1; i < n; ++i) acc = better<false>(acc, static_cast<A>(x[i]));
+      return acc;
+    case Reduction::all:
+      return static_cast<A>(std::all_of(x, x + n, [](T v) { return static_cast<A>(v) != A{}; }));
+    case Reduction::any:
+      return static_cast<A>(std::any_of(x, x + n, [](T v) { return static_cast<A>(v) != A{}; }));
+  }
+  return acc;
+}
+
+template <class F>
+void dispatch_real(DType dtype, F&& f) {
+  if (dtype == DType::bool_) return f.template operator()<bool>();
+  if (is_floating(dtype)) return dispatch_float(dtype, "reduce", f);
+  dispatch_integer(dtype, "reduce", f);
+}
+
+// x with the reduced axes last, row-major: then every result is one row.
+array reduced_last(const array& x, const SmallVector<int, 8>& axes) {
+  Shape shape;
+  Strides strides;
+  const auto reduced = [&](size_t i) {
+    return std::find(axes.begin(), axes.end(), static_cast<int>(i)) != axes.end();
+  };
+  for (const bool second : {false, true})
+    for (size_t i = 0; i < x.ndim(); ++i)
+      if (reduced(i) == second) {
+        shape.push_back(x.shape()[i]);
+        strides.push_back(x.strides()[i]);
+      }
+  if (is_row_contiguous(shape, strides)) return x;
+  auto buffer = Buffer::allocate(static_cast<size_t>(x.nbytes()), Device{});
+  copy_strided(x.bytes(), x.strides().empty() ? Strides{} : strides, buffer->data(), row_major_strides(shape),
+               shape, size_of(x.dtype()));
+  return array::from_buffer(std::move(buffer), 0, shape, x.dtype());
+}
+
+void reduce_kernel(KernelArgs& args) {
+  const auto& p = args.params<ReduceParams>();
+  const array x = reduced_last(args.in(0), p.axes);
+  array& out = args.allocate();
+  const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
+  dispatch_real(x.dtype(), [&]<class T>() {
+    const T* in = x.data<T>();
+    T* y = out.mutable_data<T>();
+    if (rows == 1 && p.kind == Reduction::sum && n > 4 * kGrain) {
+      // A fixed number of parts, so that the sum does not depend on the number of threads.
+      constexpr int64_t kParts = 64;
+      acc_t<T> parts[kParts];
+      parallel_for(kParts, [&](int64_t i) {
+        const int64_t begin = n * i / kParts, end = n * (i + 1) / kParts;
+        parts[i] = sum_row(in + begin, end - begin);
+      });
+      y[0] = static_cast<T>(sum_row(parts, kParts));
+      return;
+    }
+    parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t i = begin; i < end; ++i)
+                        y[i] = static_cast<T>(reduce_row(p.kind, in + i * n, n));
+                    });
+  });
+}
+
+template <bool kMax, class T>
+uint32_t arg_row(const T* x, int64_t n) {
+  using A = acc_t<T>;
+  int64_t best = 0;
+  A value = static_cast<A>(x[0]);
+  for (int64_t i = 1; i < n && value == value; ++i) {
+    const A v = static_cast<A>(x[i]);
+    if ((kMax ? v > value : v < value) || v != v) {
+      best = i;
+      value = v;
+    }
+  }
+  return static_cast<uint32_t>(best);
+}
+
+void arg_reduce_kernel(KernelArgs& args) {
+  const auto& p = args.params<ArgReduceParams>();
+  const array x = reduced_last(args.in(0), {p.axis});
+  array& out = args.allocate();
+  const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
+  dispatch_real(x.dtype(), [&]<class T>() {
+    const T* in = x.data<T>();
+    uint32_t* y = out.mutable_data<uint32_t>();
+    parallel_ranges(rows, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        y[i] = p.largest ? arg_row<true>(in + i * n, n) : arg_row<false>(in + i * n, n);
+    });
+  });
+}
+
+template <class T>
+void softmax_row(const T* x, T* y, int64_t n, acc_t<T>* piece) {
+  using A = acc_t<T>;
+  A top = -std::numeric_limits<A>::infinity();
+  for (int64_t i = 0; i < n; ++i) top = better<true>(top, static_cast<A>(x[i]));
+  for (int64_t i = 0; i < n; ++i) piece[i] = std::exp(static_cast<A>(x[i]) - top);
+  const A scale = A{1} / sum_row(piece, n);
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(piece[i] * scale);
+}
+
+void softmax_kernel(KernelArgs& args) {
+  const int64_t n = args.in(0).shape().back(), rows = n == 0 ? 0 : args.in(0).size() / n;
+  const array x = row_contiguous(args.in(0));
+  args.allocate();
+  dispatch_float(x.dtype(), "softmax", [&]<class T>() {
+    const T* in = x.data<T>();
+    T* out = args.out().mutable_data<T>();
+    parallel_ranges(
+        rows, std::max<int64_t>(1, kGrain / 4 / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
+          const auto piece = Buffer::allocate(static_cast<size_t>(n) * sizeof(acc_t<T>), Device{});
+          for (int64_t i = begin; i < end; ++i)
+            softmax_row(in + i * n, out + i * n, n, reinterpret_cast<acc_t<T>*>(piece->data()));
+        });
+  });
+}
+
+}  // namespace
+
+const bool reduce_registered = register_kernel(kReduce, DeviceType::cpu, reduce_kernel) &&
+                               register_kernel(kArgReduce, DeviceType::cpu, arg_reduce_kernel) &&
+                               register_kernel(kSoftmax, DeviceType::cpu, softmax_kernel);
+
+}  // namespace uma::cpu

@@ -1,0 +1,290 @@
+#include "ops/indexing.h"
+
+#include <algorithm>
+
+#include "core/kernel.h"
+#include "ops/cast.h"
+#include "ops/creation.h"
+#include "ops/elementwise.h"
+#include "ops/reduce.h"
+#include "ops/shape.h"
+
+namespace uma {
+namespace {
+
+void check_index_dtype(const array& indices, std::string_view op) {
+  check(is_integral(indices.dtype()) && indices.dtype() != DType::bool_, ErrorCode::kDType, op,
+        "indices must be integers, not {}", name_of(indices.dtype()));
+}
+
+struct Range {
+  int64_t start, step, count;
+};
+
+// Python's rules for one axis: negative numbers count from the end, what is outside is clamped.
+Range resolve(int64_t start, int64_t stop, int64_t step, int64_t extent) {
+  check(step != 0, ErrorCode::kInvalidArgument, "slice", "a step of 0 goes nowhere");
+  const int64_t lo = step > 0 ? 0 : -1, hi = step > 0 ? extent : extent - 1;
+  // For a negative step, -1 as stop means "past the first element", so negatives are not wrapped there.
+  const auto clamp = [&](int64_t at, bool wraps) {
+    if (at < 0 && wraps) at += extent;
+    return std::clamp(at, lo, std::max(lo, hi));
+  };
+  start = clamp(start, true);
+  stop = clamp(stop, step > 0);
+  const int64_t span = step > 0 ? stop - start : start - stop;
+  const int64_t size = step > 0 ? step : -step;
+  return {start, step, span <= 0 ? 0 : (span - 1) / size + 1};
+}
+
+}  // namespace
+
+array slice(const array& x, const Shape& start, const Shape& stop, const Shape& strides) {
+  check(
+      start.size() == x.ndim() && stop.size() == x.ndim() && (strides.empty() || strides.size() == x.ndim()),
+      ErrorCode::kShape, "slice", "needs {} starts, stops and steps for shape {}", x.ndim(),
+      to_string(x.shape()));
+  SliceParams params;
+  Shape shape;
+  bool whole = true;
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    const int64_t step = strides.empty() ? 1 : strides[i];
+    check(step != INT64_MIN, ErrorCode::kInvalidArgument, "slice", "a step of {} is out of range", step);
+    const Range range = resolve(start[i], stop[i], step, x.shape()[i]);
+    params.start.push_back(range.count == 0 ? 0 : range.start);
+    params.strides.push_back(range.step);
+    shape.push_back(range.count);
+    whole = whole && range.step == 1 && range.count == x.shape()[i];
+  }
+  if (whole) return x;
+  return array::make(std::move(shape), x.dtype(), kSlice, std::move(params), {x});
+}
+
+array slice_axis(const array& x, int axis, int64_t start, int64_t stop) {
+  Shape starts(x.ndim()), stops = x.shape();
+  const auto at = static_cast<size_t>(normalize_axis(axis, x.ndim(), "slice"));
+  starts[at] = start;
+  stops[at] = stop;
+  return slice(x, starts, stops);
+}
+
+array slice_update(const array& x, const array& update, const Shape& start) {
+  check(start.size() == x.ndim() && update.ndim() == x.ndim(), ErrorCode::kShape, "slice_update",
+        "x of shape {}, update of shape {} and {} starts do not go together", to_string(x.shape()),
+        to_string(update.shape()), start.size());
+  check(x.dtype() == update.dtype(), ErrorCode::kDType, "slice_update", "x is {}, the update {}",
+        name_of(x.dtype()), name_of(update.dtype()));
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    int64_t end = 0;
+    check(start[i] >= 0 && add_fits(start[i], update.shape()[i], &end) && end <= x.shape()[i],
+          ErrorCode::kShape, "slice_update", "an update of shape {} at {} does not fit shape {}",
+          to_string(update.shape()), to_string(start), to_string(x.shape()));
+  }
+  return array::make(x.shape(), x.dtype(), kSliceUpdate, SliceUpdateParams{start}, {x, update});
+}
+
+array take(const array& x, const array& indices, int axis) {
+  check_index_dtype(indices, "take");
+  axis = normalize_axis(axis, x.ndim(), "take");
+  Shape shape(x.shape().begin(), x.shape().begin() + axis);
+  for (const int64_t extent : indices.shape()) shape.push_back(extent);
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
+  return array::make(std::move(shape), x.dtype(), kTake, AxisParams{axis},
+                     {x, astype(indices, DType::int64)});
+}
+
+array take_along_axis(const array& x, const array& indices, int axis) {
+  check_index_dtype(indices, "take_along_axis");
+  check(x.ndim() == indices.ndim(), ErrorCode::kShape, "take_along_axis",
+        "x has {} dimensions, indices have {}", x.ndim(), indices.ndim());
+  axis = normalize_axis(axis, x.ndim(), "take_along_axis");
+  const auto at = static_cast<size_t>(axis);
+  Shape xs = x.shape(), is = indices.shape();
+  xs[at] = is[at] = 1;
+  Shape shape = broadcast_shapes(xs, is, "take_along_axis");
+  Shape x_shape = shape;
+  x_shape[at] = x.shape()[at];
+  shape[at] = indices.shape()[at];
+  return array::make(shape, x.dtype(), kTakeAlongAxis, AxisParams{axis},
+                     {broadcast_to(x, x_shape), broadcast_to(astype(indices, DType::int64), shape)});
+}
+
+array scatter_add(const array& x, const array& indices, const array& updates, int axis) {
+  check_index_dtype(indices, "scatter_add");
+  axis = normalize_axis(axis, x.ndim(), "scatter_add");
+  Shape shape(x.shape().begin(), x.shape().begin() + axis);
+  for (const int64_t extent : indices.shape()) shape.push_back(extent);
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
+  check(updates.shape() == shape, ErrorCode::kShape, "scatter_add", "updates have shape {}, not {}",
+        to_string(updates.shape()), to_string(shape));
+  return array::make(x.shape(), x.dtype(), kScatterAdd, AxisParams{axis},
+                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
+}
+
+array scatter_add_along_axis(const array& x, const array& indices, const array& updates, int axis) {
+  check_index_dtype(indices, "scatter_add_along_axis");
+  axis = normalize_axis(axis, x.ndim(), "scatter_add_along_axis");
+  Shape shape = x.shape();
+  if (indices.ndim() == x.ndim()) shape[static_cast<size_t>(axis)] = indices.shape(axis);
+  check(indices.shape() == shape && updates.shape() == shape, ErrorCode::kShape, "scatter_add_along_axis",
+        "indices {} and updates {} must have shape {}", to_string(indices.shape()),
+        to_string(updates.shape()), to_string(shape));
+  return array::make(x.shape(), x.dtype(), kScatterAddAlongAxis, AxisParams{axis},
+                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
+}
+
+array concatenate(const std::vector<array>& arrays, int axis) {
+  check(!arrays.empty(), ErrorCode::kInvalidArgument, "concatenate", "needs at least one array");
+  axis = normalize_axis(axis, arrays[0].ndim(), "concatenate");
+  const auto at = static_cast<size_t>(axis);
+  Shape shape = arrays[0].shape();
+  DType dtype = arrays[0].dtype();
+  for (size_t i = 1; i < arrays.size(); ++i) {
+    Shape other = arrays[i].shape();
+    check(other.size() == shape.size(), ErrorCode::kShape, "concatenate",
+          "shapes {} and {} differ in dimensions", to_string(arrays[0].shape()), to_string(other));
+    check(add_fits(shape[at], other[at], &shape[at]), ErrorCode::kLimit, "concatenate",
+          "the result is too long");
+    other[at] = shape[at];
+    check(other == shape, ErrorCode::kShape, "concatenate", "shapes {} and {} differ beside axis {}",
+          to_string(arrays[0].shape()), to_string(arrays[i].shape()), axis);
+    dtype = promote(dtype, arrays[i].dtype());
+  }
+  if (arrays.size() == 1) return arrays[0];
+  std::vector<array> inputs;
+  for (const array& a : arrays) inputs.push_back(astype(a, dtype));
+  return array::make(std::move(shape), dtype, kConcatenate, AxisParams{axis}, std::move(inputs));
+}
+
+array stack(const std::vector<array>& arrays, int axis) {
+  check(!arrays.empty(), ErrorCode::kInvalidArgument, "stack", "needs at least one array");
+  std::vector<array> expanded;
+  for (const array& a : arrays) {
+    check(a.shape() == arrays[0].shape(), ErrorCode::kShape, "stack", "shapes {} and {} differ",
+          to_string(arrays[0].shape()), to_string(a.shape()));
+    expanded.push_back(expand_dims(a, {axis}));
+  }
+  return concatenate(expanded, normalize_axis(axis, arrays[0].ndim() + 1, "stack"));
+}
+
+std::vector<array> split(const array& x, int64_t parts, int axis) {
+  axis = normalize_axis(axis, x.ndim(), "split");
+  const int64_t extent = x.shape(axis);
+  check(parts > 0 && extent % parts == 0, ErrorCode::kShape, "split",
+        "axis {} of shape {} does not split into {} equal parts", axis, to_string(x.shape()), parts);
+  std::vector<array> out;
+  for (int64_t i = 0; i < parts; ++i)
+    out.push_back(slice_axis(x, axis, i * (extent / parts), (i + 1) * (extent / parts)));
+  return out;
+}
+
+std::vector<array> split_at(const array& x, const std::vector<int64_t>& positions, int axis) {
+  axis = normalize_axis(axis, x.ndim(), "split");
+  std::vector<array> out;
+  int64_t from = 0;
+  for (const int64_t to : positions) {
+    out.push_back(slice_axis(x, axis, from, std::max(from, to)));
+    from = to;
+  }
+  out.push_back(slice_axis(x, axis, from, x.shape(axis)));
+  return out;
+}
+
+// -- slots --
+
+bool slice_view(KernelArgs& args) {
+  const array& x = args.in(0);
+  const auto& params = args.params<SliceParams>();
+  Strides strides(x.ndim());
+  int64_t offset = 0;
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    strides[i] = x.strides()[i] * params.strides[i];
+    offset += params.start[i] * x.strides()[i];
+  }
+  args.view(0, std::move(strides), offset * size_of(x.dtype()));
+  return true;
+}
+
+std::vector<array> slice_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
+                             std::span<const int>) {
+  const array& x = node.inputs[0];
+  const auto& params = node.params<SliceParams>();
+  bool block = true;
+  for (const int64_t step : params.strides) block = block && step == 1;
+  if (block) return {slice_update(zeros_like(x), cotangents[0], params.start)};
+  // Strided: axis by axis, rows go back to where they came from.
+  array grad = cotangents[0];
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    const int64_t n = grad.shape()[i];
+    if (n == x.shape()[i] && params.strides[i] == 1) continue;
+    Shape shape = grad.shape();
+    shape[i] = x.shape()[i];
+    const double first = static_cast<double>(params.start[i]), step = static_cast<double>(params.strides[i]);
+    const array rows =
+        n == 0
+            ? zeros({0}, DType::int64)
+            : slice_axis(arange(first, first + step * static_cast<double>(n), step, DType::int64), 0, 0, n);
+    grad = scatter_add(zeros(shape, grad.dtype()), rows, grad, static_cast<int>(i));
+  }
+  return {grad};
+}
+
+std::vector<array> slice_jvp(const Node& node, std::span<const array> outputs,
+                             std::span<const array> tangents, std::span<const int>) {
+  return {array::make(outputs[0].shape(), tangents[0].dtype(), kSlice, node.params<SliceParams>(),
+                      {tangents[0]})};
+}
+
+std::vector<array> slice_update_vjp(const Node& node, std::span<const array>,
+                                    std::span<const array> cotangents, std::span<const int> argnums) {
+  const Shape& start = node.params<SliceUpdateParams>().start;
+  const Shape& extent = node.inputs[1].shape();
+  Shape stop = start;
+  for (size_t i = 0; i < stop.size(); ++i) stop[i] += extent[i];
+  std::vector<array> out;
+  for (const int argnum : argnums)
+    out.push_back(argnum == 0 ? slice_update(cotangents[0], zeros(extent, cotangents[0].dtype()), start)
+                              : slice(cotangents[0], start, stop));
+  return out;
+}
+
+std::vector<array> take_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
+                            std::span<const int> argnums) {
+  std::vector<array> out;
+  const int axis = node.params<AxisParams>().axis;
+  for (const int argnum : argnums) {
+    const array zero = zeros_like(node.inputs[static_cast<size_t>(argnum)]);
+    if (argnum == 1)
+      out.push_back(zero);
+    else if (node.op == &kTake)
+      out.push_back(scatter_add(zero, node.inputs[1], cotangents[0], axis));
+    else
+      out.push_back(scatter_add_along_axis(zero, node.inputs[1], cotangents[0], axis));
+  }
+  return out;
+}
+
+std::vector<array> take_jvp(const Node& node, std::span<const array> outputs, std::span<const array> tangents,
+                            std::span<const int> argnums) {
+  const int axis = node.params<AxisParams>().axis;
+  for (size_t i = 0; i < argnums.size(); ++i)
+    if (argnums[i] == 0)
+      return {node.op == &kTake ? take(tangents[i], node.inputs[1], axis)
+                                : take_along_axis(tangents[i], node.inputs[1], axis)};
+  return {zeros_like(outputs[0])};
+}
+
+std::vector<array> concatenate_vjp(const Node& node, std::span<const array>,
+                                   std::span<const array> cotangents, std::span<const int> argnums) {
+  const int axis = node.params<AxisParams>().axis;
+  std::vector<int64_t> starts{0};
+  for (const array& input : node.inputs) starts.push_back(starts.back() + input.shape(axis));
+  std::vector<array> out;
+  for (const int argnum : argnums) {
+    const auto i = static_cast<size_t>(argnum);
+    out.push_back(slice_axis(cotangents[0], axis, starts[i], starts[i + 1]));
+  }
+  return out;
+}
+
+}  // namespace uma

@@ -1,0 +1,40 @@
+#pragma once
+// The only list of ops. Tests, docs and bindings fold over it.
+#include <array>
+
+#include "ops/cast.h"
+#include "ops/creation.h"
+#include "ops/elementwise.h"
+#include "ops/indexing.h"
+#include "ops/matmul.h"
+#include "ops/reduce.h"
+#include "ops/shape.h"
+#include "ops/softmax.h"
+#include "ops/sort.h"
+
+namespace uma {
+
+inline constexpr const OpInfo* kStructuralOps[] = {
+    &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
+    &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
+    &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
+    &kScan,
+};
+
+/// Every op: the elementwise tables and the ones above.
+inline constexpr auto kOps = std::apply(
+    [](auto... unary) {
+      return std::apply(
+          [&](auto... binary) {
+            constexpr size_t kRest = std::size(kStructuralOps);
+            std::array<const OpInfo*, sizeof...(unary) + sizeof...(binary) + kRest> all{unary.op...,
+                                                                                        binary.op...};
+            for (size_t i = 0; i < kRest; ++i)
+              all[sizeof...(unary) + sizeof...(binary) + i] = kStructuralOps[i];
+            return all;
+          },
+          kBinaryOps);
+    },
+    kUnaryOps);
+
+}  // namespace uma
