@@ -3,6 +3,7 @@
 // and the scales of a chunk of 256: weight = s * (code - kOffset) + b. A new format is one more struct.
 //   kBlock, kBytes  weights and bytes of a block       kGroup  weights with one scale
 //   kMin            it has a bias b, and no offset     kWide   codes use all 8 bits
+//   kMax            the largest code in magnitude, which bounds sums of 16 bits
 // Included by files that are compiled for one instruction set; everything has internal linkage.
 #include <immintrin.h>
 
@@ -124,6 +125,7 @@ template <class F>
 struct Q8_0 {
   static constexpr int kBlock = 32, kBytes = 34, kGroup = 32;
   static constexpr bool kMin = false, kWide = true;
+  static constexpr int kMax = 128;
 #ifdef __AVX512VNNI__
   static constexpr int kOffset = 128;  // vpdpbusd wants unsigned codes: flip the sign bit
 #else
@@ -150,6 +152,7 @@ template <bool kHasMin>
 struct Q4 {
   static constexpr int kBlock = 32, kBytes = kHasMin ? 20 : 18, kGroup = 32, kOffset = kHasMin ? 0 : 8;
   static constexpr bool kMin = kHasMin, kWide = false;
+  static constexpr int kMax = 15;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     return nibbles32(p + (g + 1) * kBytes - 16);
   }
@@ -171,6 +174,7 @@ template <bool kHasMin>
 struct Q5 {
   static constexpr int kBlock = 32, kBytes = kHasMin ? 24 : 22, kGroup = 32, kOffset = kHasMin ? 0 : 16;
   static constexpr bool kMin = kHasMin, kWide = false;
+  static constexpr int kMax = 31;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     const uint8_t* end = p + (g + 1) * kBytes;
     return _mm256_or_si256(nibbles32(end - 16), bits32(load_u32(end - 20), 16));
@@ -206,6 +210,7 @@ using Q5_1 = Q5<true>;
 struct Q4_K {
   static constexpr int kBlock = 256, kBytes = 144, kGroup = 32, kOffset = 0;
   static constexpr bool kMin = true, kWide = false;
+  static constexpr int kMax = 15;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     const __m256i raw = load256(p + 16 + g / 2 * 32);
     return _mm256_and_si256(g % 2 ? _mm256_srli_epi16(raw, 4) : raw, _mm256_set1_epi8(15));
@@ -223,6 +228,7 @@ struct Q4_K {
 struct Q5_K {
   static constexpr int kBlock = 256, kBytes = 176, kGroup = 32, kOffset = 0;
   static constexpr bool kMin = true, kWide = false;
+  static constexpr int kMax = 31;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     const __m256i raw = load256(p + 48 + g / 2 * 32);
     const __m256i low = _mm256_and_si256(g % 2 ? _mm256_srli_epi16(raw, 4) : raw, _mm256_set1_epi8(15));
@@ -248,6 +254,7 @@ struct Q5_K {
 struct Q6_K {
   static constexpr int kBlock = 256, kBytes = 210, kGroup = 16, kOffset = 32;
   static constexpr bool kMin = false, kWide = false;
+  static constexpr int kMax = 63;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     const __m256i raw = load256(p + g / 4 * 64 + g % 2 * 32);
     const __m256i low = _mm256_and_si256(g & 2 ? _mm256_srli_epi16(raw, 4) : raw, _mm256_set1_epi8(15));
@@ -289,6 +296,7 @@ struct Q6_K {
 struct Q2_K {
   static constexpr int kBlock = 256, kBytes = 84, kGroup = 16, kOffset = 0;
   static constexpr bool kMin = true, kWide = false;
+  static constexpr int kMax = 3;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) { return pairs32(p + 16, g); }
 #ifdef __AVX512BW__
   [[gnu::always_inline]] static __m512i codes64(const uint8_t* p, int j) {
@@ -311,6 +319,7 @@ struct Q2_K {
 struct Q3_K {
   static constexpr int kBlock = 256, kBytes = 110, kGroup = 16, kOffset = 4;
   static constexpr bool kMin = false, kWide = false;
+  static constexpr int kMax = 7;
   [[gnu::always_inline]] static __m256i codes32(const uint8_t* p, int g) {
     const __m256i high = load256(p);
     const __m256i moved = g < 2 ? _mm256_slli_epi16(high, 2 - (g & 1)) : _mm256_srli_epi16(high, g - 2);

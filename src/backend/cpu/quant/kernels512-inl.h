@@ -23,12 +23,48 @@ template <bool kWide>
 #endif
 }
 
-[[gnu::always_inline]] inline float sum16(__m512 v) {
+// ---- what exact-inl.h needs ----
+
+using Floats = __m512;
+constexpr int kLanes = 16;
+constexpr int kExactWeights = 4;  // weight rows beside four activation rows: 16 sums, 8 operands
+
+[[gnu::always_inline]] inline __mmask16 first_lanes(int n) {
+  return n >= 16 ? 0xffff : static_cast<__mmask16>((1u << n) - 1);
+}
+[[gnu::always_inline]] inline Floats zero_floats() {
+  return _mm512_setzero_ps();
+}
+[[gnu::always_inline]] inline void store_floats(float* p, Floats v) {
+  _mm512_store_ps(p, v);
+}
+[[gnu::always_inline]] inline Floats multiply_add(Floats a, Floats b, Floats c) {
+  return _mm512_fmadd_ps(a, b, c);
+}
+// The first n of a vector, then zeros; nothing beyond is read.
+[[gnu::always_inline]] inline Floats load_floats(const void* p, int n) {
+  return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+[[gnu::always_inline]] inline Floats load_halves(const void* p, int n) {
+  return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(first_lanes(n), p));
+}
+[[gnu::always_inline]] inline Floats load_bfloats(const void* p, int n) {
+  const __m256i words = _mm256_maskz_loadu_epi16(first_lanes(n), p);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(words), 16));
+}
+// out = s * code + b for 16 codes.
+[[gnu::always_inline]] inline void decode_16(bool is_signed, __m128i bytes, float s, float b, float* out) {
+  const __m512i codes = is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+  _mm512_store_ps(out, _mm512_fmadd_ps(_mm512_cvtepi32_ps(codes), _mm512_set1_ps(s), _mm512_set1_ps(b)));
+}
+[[gnu::always_inline]] inline float sum_lanes(Floats v) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
 }
+
+// ---- products of bytes ----
 
 [[gnu::always_inline]] inline __m512 join(__m256 low, __m256 high) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
@@ -133,7 +169,7 @@ template <class F>
     const __mmask16 lanes = F::kGroup == 32 ? 0xff00 : 0xffff;
     total = _mm512_mask3_fmadd_ps(sum.side, factor, total, lanes);
   }
-  return sum16(total);
+  return sum_lanes(total);
 }
 
 // 4 KB ahead in the order of addresses; a prefetch past the end of the mapping does nothing.

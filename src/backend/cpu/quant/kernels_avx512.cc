@@ -2,7 +2,8 @@
 #include "backend/cpu/quant/kernels.h"
 
 #ifdef __AVX512BW__
-#include "backend/cpu/quant/table512-inl.h"
+#include "backend/cpu/quant/kernels512-inl.h"
+#include "backend/cpu/quant/table-inl.h"
 namespace uma::cpu {
 const Kernels* avx512_kernels() {
   return &kTable;

@@ -1,6 +1,6 @@
 #pragma once
-// The table of kernels of a file compiled for AVX-512.
-#include "backend/cpu/quant/exact512-inl.h"
+// The table of kernels of a file that is compiled for one instruction set.
+#include "backend/cpu/quant/exact-inl.h"
 
 namespace uma::cpu {
 namespace {

@@ -1,46 +1,30 @@
 #pragma once
-// f32 products with 64-byte vectors: weights are decoded a stretch of a row at a time into L1 or L2 and
-// multiplied lane by lane. The order of the sums of one output depends on k alone, so a row's result is
-// the same in any batch.
-#include "backend/cpu/quant/kernels512-inl.h"
+// f32 products: weights are decoded a stretch of a row at a time into L1 or L2 and multiplied lane by lane.
+// The order of the sums of one output depends on k alone, so a row's result is the same in any batch.
+// Needs the vector type Floats and its functions, of kernels512-inl.h or kernels256-inl.h.
+#include "backend/cpu/quant/formats-inl.h"
+#include "backend/cpu/quant/kernels.h"
 
 namespace uma::cpu {
 namespace {
 
 struct F32 {
   static constexpr int kBlock = 1, kBytes = 4;
-  [[gnu::always_inline]] static __m512 load(const uint8_t* p, __mmask16 lanes) {
-    return _mm512_maskz_loadu_ps(lanes, p);
-  }
+  [[gnu::always_inline]] static Floats load(const uint8_t* p, int n) { return load_floats(p, n); }
 };
 struct F16 {
   static constexpr int kBlock = 1, kBytes = 2;
-  [[gnu::always_inline]] static __m512 load(const uint8_t* p, __mmask16 lanes) {
-    return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(lanes, p));
-  }
+  [[gnu::always_inline]] static Floats load(const uint8_t* p, int n) { return load_halves(p, n); }
 };
 struct BF16 {
   static constexpr int kBlock = 1, kBytes = 2;
-  [[gnu::always_inline]] static __m512 load(const uint8_t* p, __mmask16 lanes) {
-    return _mm512_castsi512_ps(
-        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(lanes, p)), 16));
-  }
+  [[gnu::always_inline]] static Floats load(const uint8_t* p, int n) { return load_bfloats(p, n); }
 };
 
 // n weights from p, then zeros to a whole vector.
 template <class F>
 [[gnu::always_inline]] inline void decode_floats(const uint8_t* p, int n, float* out) {
-  for (int i = 0; i < n; i += 16, p += 16 * F::kBytes) {
-    const int left = n - i;
-    _mm512_store_ps(out + i, F::load(p, left >= 16 ? 0xffff : static_cast<__mmask16>((1u << left) - 1)));
-  }
-}
-
-template <class F>
-[[gnu::always_inline]] inline void decode_16(__m128i bytes, float s, float b, float* out) {
-  const bool is_signed = F::kWide && F::kOffset == 0;
-  const __m512i codes = is_signed ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
-  _mm512_store_ps(out, _mm512_fmadd_ps(_mm512_cvtepi32_ps(codes), _mm512_set1_ps(s), _mm512_set1_ps(b)));
+  for (int i = 0; i < n; i += kLanes, p += kLanes * F::kBytes) store_floats(out + i, F::load(p, n - i));
 }
 
 // One chunk of up to 256 weights in groups of 32.
@@ -62,14 +46,16 @@ template <class F>
     for (int g = 0; g < kGroups; ++g) {
       const __m256i codes = F::codes32(p, g);
       const int a = F::kGroup == 32 ? g : 2 * g, c = F::kGroup == 32 ? g : 2 * g + 1;
-      decode_16<F>(_mm256_castsi256_si128(codes), s[a], b[a], out + 32 * g);
-      decode_16<F>(_mm256_extracti128_si256(codes, 1), s[c], b[c], out + 32 * g + 16);
+      decode_16(F::kWide && F::kOffset == 0, _mm256_castsi256_si128(codes), s[a], b[a], out + 32 * g);
+      decode_16(F::kWide && F::kOffset == 0, _mm256_extracti128_si256(codes, 1), s[c], b[c],
+                out + 32 * g + 16);
     }
   } else {
     for (int g = 0; g < groups; ++g) {
       const __m256i codes = F::codes32(p, g);
-      decode_16<F>(_mm256_castsi256_si128(codes), s[g], b[g], out + 32 * g);
-      decode_16<F>(_mm256_extracti128_si256(codes, 1), s[g], b[g], out + 32 * g + 16);
+      decode_16(F::kWide && F::kOffset == 0, _mm256_castsi256_si128(codes), s[g], b[g], out + 32 * g);
+      decode_16(F::kWide && F::kOffset == 0, _mm256_extracti128_si256(codes, 1), s[g], b[g],
+                out + 32 * g + 16);
     }
   }
 }
@@ -91,21 +77,20 @@ template <class F>
 template <int kW, int kM>
 [[gnu::always_inline]] inline void exact_tile(const float* w, const float* x, int64_t ldx, int n, bool add,
                                               float* out, int64_t ld_out) {
-  __m512 sum[kW][kM];
+  Floats sum[kW][kM];
 #pragma GCC unroll 4
   for (int r = 0; r < kW; ++r)
 #pragma GCC unroll 4
-    for (int m = 0; m < kM; ++m) sum[r][m] = _mm512_setzero_ps();
-  for (int i = 0; i < n; i += 16) {
-    const __mmask16 lanes = n - i >= 16 ? 0xffff : static_cast<__mmask16>((1u << (n - i)) - 1);
-    __m512 xv[kM];
+    for (int m = 0; m < kM; ++m) sum[r][m] = zero_floats();
+  for (int i = 0; i < n; i += kLanes) {
+    Floats xv[kM];
 #pragma GCC unroll 4
-    for (int m = 0; m < kM; ++m) xv[m] = _mm512_maskz_loadu_ps(lanes, x + m * ldx + i);
+    for (int m = 0; m < kM; ++m) xv[m] = load_floats(x + m * ldx + i, n - i);
 #pragma GCC unroll 4
     for (int r = 0; r < kW; ++r) {
-      const __m512 wv = _mm512_load_ps(w + r * kExactStride + i);
+      const Floats wv = load_floats(w + r * kExactStride + i, kLanes);
 #pragma GCC unroll 4
-      for (int m = 0; m < kM; ++m) sum[r][m] = _mm512_fmadd_ps(wv, xv[m], sum[r][m]);
+      for (int m = 0; m < kM; ++m) sum[r][m] = multiply_add(wv, xv[m], sum[r][m]);
     }
   }
 #pragma GCC unroll 4
@@ -113,7 +98,7 @@ template <int kW, int kM>
 #pragma GCC unroll 4
     for (int m = 0; m < kM; ++m) {
       float& to = out[m * ld_out + r];
-      to = (add ? to : 0.0f) + sum16(sum[r][m]);
+      to = (add ? to : 0.0f) + sum_lanes(sum[r][m]);
     }
 }
 
@@ -153,8 +138,8 @@ void exact(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* o
         decode_depth<F>(w.data + (r + i) * w.row_bytes, k, n, scratch + i * kExactStride);
       // A group of weight rows passes over all of x before the next: its 8 KB stay in L1.
       int i = 0;
-      for (; i + 4 <= count; i += 4)
-        exact_rows<4>(scratch + i * kExactStride, x + k, ldx, m, n, k > 0, out + r + i, ld_out);
+      for (; i + kExactWeights <= count; i += kExactWeights)
+        exact_rows<kExactWeights>(scratch + i * kExactStride, x + k, ldx, m, n, k > 0, out + r + i, ld_out);
       for (; i < count; ++i)
         exact_rows<1>(scratch + i * kExactStride, x + k, ldx, m, n, k > 0, out + r + i, ld_out);
     }
