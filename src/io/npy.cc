@@ -1,0 +1,99 @@
+#include "io/npy.h"
+
+#include <array>
+#include <charconv>
+#include <cstring>
+
+#include "core/kernel.h"
+#include "core/mapped_file.h"
+#include "io/file_writer.h"
+
+namespace uma {
+namespace {
+
+struct Row {
+  DType dtype;
+  std::string_view descr;
+};
+constexpr Row kRows[] = {{DType::bool_, "|b1"},    {DType::uint8, "|u1"},   {DType::uint16, "<u2"},
+                         {DType::uint32, "<u4"},   {DType::uint64, "<u8"},  {DType::int8, "|i1"},
+                         {DType::int16, "<i2"},    {DType::int32, "<i4"},   {DType::int64, "<i8"},
+                         {DType::float16, "<f2"},  {DType::float32, "<f4"}, {DType::float64, "<f8"},
+                         {DType::complex64, "<c8"}};
+constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
+constexpr size_t kPreamble = 10;  // magic, version, length of the header
+
+// The text between `before` and the next `after` in the header, which is a Python dict of three known keys.
+std::string_view between(std::string_view header, std::string_view before, std::string_view after,
+                         const std::string& path) {
+  const size_t begin = header.find(before);
+  const size_t end = begin == std::string_view::npos ? begin : header.find(after, begin + before.size());
+  check(end != std::string_view::npos, ErrorCode::kFormat, "npy", "{}: the header has no {}", path, before);
+  return header.substr(begin + before.size(), end - begin - before.size());
+}
+
+Shape parse_shape(std::string_view text, const std::string& path) {
+  Shape shape;
+  while (!text.empty()) {
+    const size_t start = text.find_first_not_of(" ,");
+    if (start == std::string_view::npos) break;
+    text.remove_prefix(start);
+    int64_t extent = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), extent);
+    check(error == std::errc() && extent >= 0 && shape.size() < 32, ErrorCode::kFormat, "npy",
+          "{}: '({})' is no shape", path, text);
+    text.remove_prefix(static_cast<size_t>(end - text.data()));
+    shape.push_back(extent);
+  }
+  return shape;
+}
+
+}  // namespace
+
+void write_npy(const std::string& path, const array& a) {
+  const Row* row = nullptr;
+  for (const Row& r : kRows)
+    if (r.dtype == a.dtype()) row = &r;
+  check(row != nullptr, ErrorCode::kDType, "npy", "NumPy has no {}", name_of(a.dtype()));
+  a.eval();
+  const array values = row_contiguous(a);
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", row->descr,
+                                   to_string(a.shape()));
+  header.append((64 - (kPreamble + header.size() + 1) % 64) % 64, ' ');
+  header += '\n';
+  FileWriter file(path);
+  file.write(kMagic);
+  const auto length = static_cast<uint16_t>(header.size());
+  file.write(std::string_view(reinterpret_cast<const char*>(&length), 2));
+  file.write(header);
+  file.write({values.bytes(), static_cast<size_t>(values.nbytes())});
+  file.commit();
+}
+
+array read_npy(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  const auto bytes = file->bytes();
+  check(bytes.size() >= kPreamble && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0,
+        ErrorCode::kFormat, "npy", "{}: no .npy file of version 1.0", path);
+  const size_t length = bytes[8] | static_cast<size_t>(bytes[9]) << 8;
+  check(length <= bytes.size() - kPreamble, ErrorCode::kFormat, "npy",
+        "{}: the header of {} bytes passes the end", path, length);
+  const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kPreamble, length);
+  const std::string_view descr = between(header, "'descr': '", "'", path);
+  check(between(header, "'fortran_order': ", ",", path) == "False", ErrorCode::kUnsupported, "npy",
+        "{}: the array is in Fortran order", path);
+  const Shape shape = parse_shape(between(header, "'shape': (", ")", path), path);
+  for (const Row& row : kRows) {
+    if (row.descr != descr) continue;
+    const auto buffer = Buffer::view(bytes.data(), bytes.size(), file);
+    int64_t size = 0;
+    check(mul_fits(num_elements(shape), size_of(row.dtype), &size) &&
+              static_cast<uint64_t>(size) == bytes.size() - kPreamble - length,
+          ErrorCode::kFormat, "npy", "{}: shape {} of {} does not fill the file", path, to_string(shape),
+          name_of(row.dtype));
+    return array::from_buffer(buffer, static_cast<int64_t>(kPreamble + length), shape, row.dtype);
+  }
+  fail(ErrorCode::kUnsupported, "npy", "{}: dtype '{}' is unknown", path, descr);
+}
+
+}  // namespace uma
