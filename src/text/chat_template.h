@@ -44,7 +44,7 @@ class ChatTemplate {
   static ChatTemplate parse(std::string_view source, const TemplateLimits& limits = {});
 
   /// Renders with the variables of a JSON object: {"messages":[...],"tools":[...],"bos_token":"<s>",...}.
-  /// As transformers does, `tools` and `documents` are none and `add_generation_prompt` false unless set.
+  /// What the object does not set is undefined in the template.
   /// now_s: seconds since 1970 for strftime_now; the clock's time where it is not given.
   /// throws InvalidArgument: a template error, with its line; the text of raise_exception is kept verbatim.
   ///        Format: the JSON text is malformed. Limit: a bound is passed. Unsupported: see docs.

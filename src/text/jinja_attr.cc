@@ -54,6 +54,19 @@ Value range_field(const Value& obj, std::string_view name) {
   return name == "step" ? Value::integer(r.step) : Value::missing();
 }
 
+/// The parts of an int as a complex number and as a fraction.
+Value number_field(const Value& v, std::string_view name) {
+  if (v.is_int()) {
+    if (name == "real" || name == "numerator") return Value::integer(v.as_int());
+    if (name == "imag") return Value::integer(0);
+    if (name == "denominator") return Value::integer(1);
+  } else {
+    if (name == "real") return v;
+    if (name == "imag") return Value::real(0);
+  }
+  return Value::missing();
+}
+
 /// obj[i] with Python's negative indices; kMissing where there is no such item.
 Value at_index(Runtime& rt, const Value& obj, int64_t i) {
   if (obj.is(Kind::kGenerator) || obj.is(Kind::kView)) return Value::missing();
@@ -125,6 +138,11 @@ Value python_attr(Interp& in, const Value& obj, std::string_view name) {
       const Value* field = obj.as<NamespaceObj>().dict->find(name);
       return field ? *field : Value::missing();
     }
+    case Kind::kBool:
+    case Kind::kInt:
+    case Kind::kFloat:
+      v = number_field(obj, name);
+      break;
     case Kind::kTuple:
       v = group_field(obj, name);
       break;
@@ -149,7 +167,7 @@ Value python_attr(Interp& in, const Value& obj, std::string_view name) {
 }
 
 Value get_attr(Interp& in, const Value& obj, std::string_view name) {
-  if (obj.is_undefined()) fail_undefined(in, obj);
+  if (obj.is_undefined() && !has(kDunders, name)) fail_undefined(in, obj);
   if (is_unsafe(obj, name))
     return in.undefined(
         fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(obj)));

@@ -133,18 +133,17 @@ Value indent(Interp& in, Args& a) {
 }
 
 Value truncate(Interp& in, Args& a) {
-  const std::string& s = need_text(in, a[0], "the text to truncate");
   const int64_t most = given(a[1]) ? need_int(in, a[1], "length") : 255;
   const Value end = given(a[3]) ? a[3] : in.str("...");
-  const int64_t end_length = length(in, end),
-                leeway = given(a[4]) && !a[4].is_none() ? need_int(in, a[4], "leeway") : 5;
-  need_text(in, end, "the end");
+  const int64_t end_length = length(in, end);
+  const int64_t leeway = given(a[4]) && !a[4].is_none() ? need_int(in, a[4], "leeway") : 5;
   if (most < end_length) in.fail("expected length >= {}, got {}", end_length, most);
   if (leeway < 0) in.fail("expected leeway >= 0, got {}", leeway);
   if (length(in, a[0]) - leeway <= most) return a[0];
+  const std::string& s = need_text(in, a[0], "the text to truncate");
   std::string cut = s.substr(0, utf8_offset(s, most - end_length));
   if (!flag(a[2])) cut = cut.substr(0, std::min(cut.rfind(' '), cut.size()));
-  return text_like(in, a[0], cut + end.text());
+  return text_like(in, a[0], cut + need_text(in, end, "the end"));
 }
 
 Value wordcount(Interp& in, Args& a) {

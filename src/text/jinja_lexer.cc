@@ -159,7 +159,8 @@ bool Lexer::root(Token* token) {
 
 void Lexer::comment(size_t begin) {
   const size_t end = src_.find("#}", begin);
-  if (end == std::string::npos) fail("Missing end of comment tag");
+  if (end == std::string::npos && begin < src_.size()) fail("Missing end of comment tag");
+  if (end == std::string::npos) return advance(begin);  // at the very end, Jinja lets it pass
   size_t after = end + 2;
   if (end > begin && src_[end - 1] == '-') {
     after = src_.size() - strip(std::string_view(src_).substr(after), true, false).size();
@@ -187,7 +188,8 @@ bool Lexer::raw_block(Token* token, size_t body) {
     advance(after);
     return !token->text.empty();
   }
-  fail("Missing end of raw directive");
+  if (body < src_.size()) fail("Missing end of raw directive");
+  return false;  // at the very end, Jinja lets it pass
 }
 
 void Lexer::skip_spaces() {

@@ -25,9 +25,11 @@ class Percent {
       if (at == s_.size()) break;
       i = directive(at + 1);
     }
-    const bool all =
-        args_.is(Kind::kTuple) ? used_ >= args_.items().size() : used_ > 0 || args_.is(Kind::kDict);
-    if (!all && !args_.is(Kind::kDict)) in_.fail("not all arguments converted during string formatting");
+    // To Python a list counts as a mapping here, of which nothing need be used.
+    const bool mapping =
+        args_.is(Kind::kDict) || args_.is(Kind::kList) || args_.is(Kind::kRange) || args_.is_undefined();
+    const bool all = args_.is(Kind::kTuple) ? used_ >= args_.items().size() : used_ > 0 || mapping;
+    if (!all) in_.fail("not all arguments converted during string formatting");
     return out_.take();
   }
 
@@ -207,7 +209,7 @@ class Brace {
   Brace(Interp& in, const Args& args, bool escape) : in_(in), args_(args), escape_(escape) {}
 
   std::string run(std::string_view s, int depth) {
-    if (depth > 2) in_.fail("Max string recursion exceeded");
+    if (depth > 3) in_.fail("Max string recursion exceeded");
     TextBuilder out(in_);
     for (size_t i = 0; i < s.size();) {
       const size_t at = std::min(s.find_first_of("{}", i), s.size());
