@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kKeptOutput = 16384;
 constexpr int kTickMs = 100;
-constexpr int kGraceMs = 2000;  // between asking a child to end and ending it
+constexpr int kGraceMs = 500;  // between asking a child to end and ending it
 
 struct Pipe {
   int read = -1, write = -1;
@@ -61,6 +61,12 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   return result;
 }
 
+/// What the child tells if it cannot become the program.
+struct StartFailure {
+  bool in_folder = false;
+  int error = 0;
+};
+
 /// What happens between fork and exec: system calls only, as other threads may hold any lock.
 [[noreturn]] void become(char* const* argv, char* const* envp, const char* folder, int output, int report,
                          pid_t parent) {
@@ -74,9 +80,11 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
   if (null >= 0) ::dup2(null, STDIN_FILENO);
   ::dup2(output, STDOUT_FILENO);
   ::dup2(output, STDERR_FILENO);
-  if (*folder == '\0' || ::chdir(folder) == 0) ::execvpe(argv[0], argv, envp);
-  const int error = errno;
-  [[maybe_unused]] const ssize_t n = ::write(report, &error, sizeof error);
+  StartFailure failure;
+  failure.in_folder = *folder != '\0' && ::chdir(folder) != 0;
+  if (!failure.in_folder) ::execvpe(argv[0], argv, envp);
+  failure.error = errno;
+  [[maybe_unused]] const ssize_t n = ::write(report, &failure, sizeof failure);
   ::_exit(127);
 }
 
@@ -163,13 +171,15 @@ ChildResult run_child(const std::vector<std::string>& words, const ChildOptions&
   output.close_write();
   report.close_write();
 
-  int error = 0;
+  StartFailure failure;
   ssize_t n;
-  do n = ::read(report.read, &error, sizeof error);
+  do n = ::read(report.read, &failure, sizeof failure);
   while (n < 0 && errno == EINTR);
-  if (n == sizeof error) {
-    check(error != ENOENT, ErrorCode::kNotFound, "models", "there is no program {} in PATH", words[0]);
-    fail(ErrorCode::kIo, "models", "cannot start {}: {}", words[0], std::generic_category().message(error));
+  if (n == sizeof failure) {
+    check(failure.in_folder || failure.error != ENOENT, ErrorCode::kNotFound, "models",
+          "there is no program {} in PATH", words[0]);
+    fail(ErrorCode::kIo, "models", "cannot start {}{}: {}", words[0],
+         failure.in_folder ? " in " + folder : "", std::generic_category().message(failure.error));
   }
   ChildResult result;
   follow(child, output.read, options, result.output);

@@ -126,7 +126,7 @@ bool get_once(const Job& job, const Url& url, PartFile& part, int64_t& total) {
 void pause(const Job& job, int milliseconds) {
   for (int waited = 0; waited < milliseconds; waited += 50) {
     check_cancel(job.options.cancel);
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    std::this_thread::sleep_for(std::chrono::milliseconds(std::min(50, milliseconds)));
   }
 }
 
@@ -146,7 +146,7 @@ void fetch_http(const Job& job, PartFile& part) {
       fruitless = job.reporter.downloaded_bytes > before ? 0 : fruitless + 1;
       if (fruitless == kMaxFruitless) throw;
       job.reporter.note(fmt::format("{}; going on from {}", e.message(), human_bytes(part.size())));
-      pause(job, 250 << fruitless);
+      pause(job, job.config.retry_pause_ms << fruitless);
     }
   }
 }

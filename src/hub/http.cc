@@ -389,7 +389,9 @@ void http_get(const Url& first, const HttpRange& range, const HttpOptions& optio
       if (hops == options.max_redirects)
         fail_http(false, fmt::format("{} leads in more than {} steps to other addresses", first.host,
                                      options.max_redirects));
-      url = redirected(url, field(parser, http::field::location));
+      const std::string location = field(parser, http::field::location);
+      if (location.empty()) fail_http(false, url.host + " answers with a redirect without an address");
+      url = redirected(url, location);
       continue;
     }
     const HttpStart start = understand(parser, url, range);

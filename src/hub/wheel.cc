@@ -127,6 +127,7 @@ void read_wheel_member(const std::filesystem::path& wheel, const std::string& me
                        const std::function<void(std::span<const uint8_t>)>& on_data,
                        const std::atomic<bool>* cancel) {
   const Wheel zip(wheel);
+  zip.locate(member, static_cast<uint64_t>(bytes));
   const std::string expected = zip.recorded_hash(member);
   Sha256 hash;
   const int64_t got = zip.read(member, static_cast<uint64_t>(bytes), [&](auto chunk) {
