@@ -5,7 +5,7 @@ namespace uma {
 
 /// SwiGLU's product: silu(gate) * up, with silu(z) = z / (1 + exp(-z)).
 /// shapes  gate and up of one shape -> that shape      dtype  one real float dtype, which is the result's
-/// error   <= 4 ULP of f32 against f64, then one rounding to the dtype
+/// error   <= 4 ULP of f32 against f64 where the result is not subnormal, then one rounding to the dtype
 /// throws  Shape, DType
 array silu_mul(const array& gate, const array& up);
 

@@ -18,7 +18,10 @@ namespace HWY_NAMESPACE {
 namespace {
 
 struct Silu {
-  static HWY_INLINE VF of(DF d, VF g) { return g * sigmoid(d, g); }
+  static HWY_INLINE VF of(DF d, VF g) {
+    // Below that even the smallest subnormal is too large; and -inf * 0 would be NaN.
+    return hn::IfThenZeroElse(hn::Lt(g, hn::Set(d, -110.0f)), g * sigmoid(d, g));
+  }
 };
 struct GeluTanh {
   static HWY_INLINE VF of(DF d, VF g) {
@@ -101,7 +104,7 @@ void gated_kernel(KernelArgs& args, Gated on_target, F on_f64) {
 
 void silu_mul_kernel(KernelArgs& args) {
   gated_kernel(args, simd_choose(HWY_DISPATCH_TABLE(silu_mul_on_target)),
-               [](double g) { return g / (1 + std::exp(-g)); });
+               [](double g) { return g < -800 ? 0.0 : g / (1 + std::exp(-g)); });
 }
 void gelu_tanh_mul_kernel(KernelArgs& args) {
   gated_kernel(args, simd_choose(HWY_DISPATCH_TABLE(gelu_tanh_mul_on_target)), [](double g) {

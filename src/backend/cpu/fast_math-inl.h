@@ -44,7 +44,7 @@ HWY_INLINE VF load_f32([[maybe_unused]] DF d, const float16* p) {
 HWY_INLINE void store_f32(DF d, VF v, float* p) {
   hn::StoreU(v, d, p);
 }
-HWY_INLINE void store_f32(DF d, VF v, bfloat16* p) {
+HWY_INLINE void store_f32([[maybe_unused]] DF d, VF v, bfloat16* p) {
   const hn::RebindToUnsigned<DF> du;
   const hn::RebindToSigned<DF> di;
   const hn::Rebind<int16_t, DF> di16;
