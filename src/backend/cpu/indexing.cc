@@ -13,12 +13,19 @@ namespace {
 
 constexpr int64_t kGrainBytes = 64 << 10;
 
+bool shares_elements(const array& x) {
+  for (size_t i = 0; i < x.ndim(); ++i)
+    if (x.strides()[i] == 0 && x.shape()[i] > 1) return true;
+  return false;
+}
+
 void slice_update_kernel(KernelArgs& args) {
   const array& update = args.in(1);
   const Shape& start = args.params<SliceUpdateParams>().start;
   const int64_t item = size_of(update.dtype());
   Tensor& out = *args.out().tensor();
-  if (args.is_donatable(0)) {  // whatever its layout: the result has the same
+  // Whatever its layout, the result has the same, unless elements share their memory (zeros() is one zero).
+  if (args.is_donatable(0) && !shares_elements(args.in(0))) {
     args.view(0, args.in(0).strides());
   } else {
     args.allocate();
