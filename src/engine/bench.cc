@@ -98,7 +98,8 @@ BenchResult bench(const Model& model, const BenchOptions& o) {
   check(o.prompt >= 0, kBad, "bench", "prompt must be 0 or more, not {}", o.prompt);
   check(o.gen >= 0, kBad, "bench", "gen must be 0 or more, not {}", o.gen);
   check(o.depth >= 0, kBad, "bench", "depth must be 0 or more, not {}", o.depth);
-  check(o.batch >= 1 && o.batch <= kMaxBatch, kBad, "bench", "batch must be 1 to {}, not {}", kMaxBatch, o.batch);
+  check(o.batch >= 1 && o.batch <= kMaxBatch, kBad, "bench", "batch must be 1 to {}, not {}", kMaxBatch,
+        o.batch);
   const int64_t most = model.config().context_length;
   check(o.depth <= most && o.prompt <= most && o.gen <= most && o.depth + o.prompt + o.gen <= most,
         ErrorCode::kLimit, "bench", "depth {} + prompt {} + gen {} is over the model's context of {} tokens",
