@@ -58,7 +58,7 @@ TEST(Activation, SiluIsWithinFourUlp) {
   });
 }
 
-TEST(Activation, GeluIsWithinFourUlpAndGoesSmoothlyToItsLimits) {
+TEST(Activation, GeluIsWithinEightUlpAndGoesSmoothlyToItsLimits) {
   const array g = sweep(), one = array(1.0f);
   const auto values = g.to_vector<float>();
   testing::for_each_isa([&] {
@@ -66,7 +66,7 @@ TEST(Activation, GeluIsWithinFourUlpAndGoesSmoothlyToItsLimits) {
     for (size_t i = 0; i < got.size(); ++i) {
       const double expected = gelu(static_cast<double>(values[i]));
       if (values[i] >= -2)
-        ASSERT_LE(ulps(got[i], expected), 4) << values[i];
+        ASSERT_LE(ulps(got[i], expected), 8) << values[i];
       else
         ASSERT_NEAR(got[i], expected, 1e-7) << values[i];
     }

@@ -20,14 +20,14 @@ namespace {
 struct Silu {
   static HWY_INLINE VF of(DF d, VF g) {
     // Below that even the smallest subnormal is too large; and -inf * 0 would be NaN.
-    return hn::IfThenZeroElse(hn::Lt(g, hn::Set(d, -110.0f)), g * sigmoid(d, g));
+    return hn::IfThenZeroElse(hn::Lt(g, hn::Set(d, -110.0f)), sigmoid_times(d, g, g));
   }
 };
 struct GeluTanh {
   static HWY_INLINE VF of(DF d, VF g) {
     // 2 sqrt(2/pi) and its product with 0.044715
     const VF slope = hn::MulAdd(hn::Set(d, 0.0713548163f), g * g, hn::Set(d, 1.59576912f));
-    const VF y = g * sigmoid(d, g * slope);
+    const VF y = sigmoid_times(d, g * slope, g);
     // -inf * 0 where the curve is 0 already.
     return hn::IfThenZeroElse(hn::Lt(g, hn::Set(d, -20.0f)), y);
   }

@@ -103,31 +103,37 @@ HWY_INLINE VF exp_reduced(DF d, VF r) {
   return hn::MulAdd(p, r * r, r + hn::Set(d, 1.0f));
 }
 
-/// exp(x) for x <= 0, at most 2 ULP; below -87.3 zero. NaN stays NaN.
-HWY_INLINE VF exp_nonpositive(DF d, VF x) {
-  const hn::RebindToSigned<DF> di;
-  const VF lowest = hn::Set(d, -87.3f);
-  const auto gone = hn::Lt(x, lowest);
-  // Max returns its second operand where one is NaN.
-  const VF n = hn::Round(hn::Max(lowest, x) * hn::Set(d, 1.44269504f));
-  VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), hn::Max(lowest, x));
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  return hn::IfThenZeroElse(gone, exp_reduced(d, r) * power_of_two(d, hn::ConvertTo(di, n)));
+/// What exp(x) is made of: exp(x) = exp_reduced(rest) * 2^power. NaN goes into the rest.
+struct ExpParts {
+  VF rest;
+  hn::Vec<hn::RebindToSigned<DF>> power;
+};
+HWY_INLINE ExpParts split_exp(DF d, VF x) {
+  const VF n = hn::Round(x * hn::Set(d, 1.44269504f));
+  // ln(2) in two parts, the first with so few bits that its product with n is exact.
+  const VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  return {hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), hn::ConvertTo(hn::RebindToSigned<DF>(), n)};
 }
 
-/// 1 / (1 + exp(-x)), at most 3 ULP down to where f32 ends. NaN stays NaN.
-HWY_INLINE VF sigmoid(DF d, VF x) {
-  const hn::RebindToSigned<DF> di;
-  // exp(-|x|) in two factors of a power of two, so that small results may be subnormal.
-  const VF a = hn::Max(hn::Set(d, -104.0f), hn::Neg(hn::Abs(x)));
-  const VF n = hn::Round(a * hn::Set(d, 1.44269504f));
-  VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), a);
-  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
-  const auto whole = hn::ConvertTo(di, n);
-  const auto half = hn::ShiftRight<1>(whole);
-  const VF e = exp_reduced(d, r) * power_of_two(d, half) * power_of_two(d, whole - half);
-  const VF one = hn::Set(d, 1.0f);
-  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one) / (one + e);
+/// exp(x) for x <= 0, at most 2 ULP; below -87.3 zero. NaN stays NaN.
+HWY_INLINE VF exp_nonpositive(DF d, VF x) {
+  const VF lowest = hn::Set(d, -87.3f);
+  // Not Max: what that makes of NaN differs from machine to machine.
+  const auto gone = hn::Lt(x, lowest);
+  const ExpParts e = split_exp(d, hn::IfThenElse(gone, lowest, x));
+  return hn::IfThenZeroElse(gone, exp_reduced(d, e.rest) * power_of_two(d, e.power));
+}
+
+/// y / (1 + exp(-x)), at most 3 ULP down to where f32 turns subnormal. NaN stays NaN.
+HWY_INLINE VF sigmoid_times(DF d, VF x, VF y) {
+  const VF lowest = hn::Set(d, -120.0f);
+  const VF a = hn::Neg(hn::Abs(x));
+  const ExpParts e = split_exp(d, hn::IfThenElse(hn::Lt(a, lowest), lowest, a));
+  // The power in two factors, the last after y has come in: exp(x) may be too small where the product is not.
+  const auto half = hn::ShiftRight<1>(e.power);
+  const VF most = exp_reduced(d, e.rest) * power_of_two(d, half), scale = power_of_two(d, e.power - half);
+  const VF below = most * y * scale;
+  return hn::IfThenElse(hn::Lt(x, hn::Zero(d)), below, y) / hn::MulAdd(most, scale, hn::Set(d, 1.0f));
 }
 
 /// tanh(x), at most 3 ULP. NaN stays NaN.
