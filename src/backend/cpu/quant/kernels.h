@@ -12,25 +12,17 @@ constexpr int kPanelRows = 32;  // weight rows unpacked together: two vectors of
 constexpr int kTileRows = 6;    // activation rows of a tile: 6 x 2 sums and their f32 twins fill 32 registers
 constexpr int kDirectRows = 4;  // most activation rows that share one pass over a weight row
 
-/// 256 activations of one row: x = d * q, one d for 32. Short rows are padded with zeros.
-/// A group with a NaN or an infinity has d = NaN.
+/// 256 activations of one row: x = d * q, one d for 32. Short rows are padded with zeros. A group with a NaN
+/// or an infinity has d = NaN. Chunks lie [chunk][row], so that the rows of a tile are neighbours; kernels
+/// broadcast from there, and nothing is packed a second time.
 struct alignas(64) ActChunk {
   int8_t q[kChunk];  // -127..127
   float d32[8];      // scale of each group of 32
   float x32[8];      // d * (sum of q) of each group of 32
   float d16[16];     // the same for groups of 16; d16[i] = d32[i / 2]
   float x16[16];
-};
-
-/// The same for a tile of rows, in the order in which the panel kernel broadcasts them. n32, n16: minus the
-/// sum of q, from which an int32 sum starts where the weights are stored with an offset.
-struct alignas(64) ActTile {
-  int8_t q[kChunk / 4][kTileRows][4];
-  float d32[8][kTileRows];
-  float x32[8][kTileRows];
-  float x16[16][kTileRows];
-  int32_t n32[8][kTileRows];
-  int32_t n16[16][kTileRows];
+  int32_t n32[8];  // minus the sum of q: from there an int32 sum starts where weights carry an offset
+  int32_t n16[16];
 };
 
 /// 32 weight rows x 256, unpacked: weight = scale * (code - offset) + bias. Lanes are weight rows, so that
@@ -49,19 +41,20 @@ struct WeightRows {
   int64_t k;
 };
 
-/// out[i * ld_out + r] = act row i . weight row r, for m <= kDirectRows rows of `chunks` chunks each.
-using DirectKernel = void (*)(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, float* out,
+/// out[i * ld_out + r] = act row i . weight row r, for m <= kDirectRows rows. A row's next chunk is `stride`
+/// chunks on.
+using DirectKernel = void (*)(const WeightRows& w, const ActChunk* act, int64_t stride, int m, float* out,
                               int64_t ld_out);
 /// Unpacks `groups` groups of 32 weights of up to 32 rows, starting at `data` (rows row_bytes apart).
 using UnpackKernel = void (*)(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel* panel);
 /// sums[i][r] += tile row i . panel row r over `groups` groups of 32, for m <= kTileRows rows.
-using TileKernel = void (*)(const Panel* panel, const ActTile* act, int groups, int m,
+using TileKernel = void (*)(const Panel* panel, const ActChunk* act, int groups, int m,
                             float (*sums)[kPanelRows]);
 /// out[i * ld_out + r] = x row i . weight row r, all in f32. scratch: kExactScratch floats, 64-byte aligned.
 using ExactKernel = void (*)(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out,
                              int64_t ld_out, float* scratch);
-/// Quantizes a row of k activations into ceil(k / 256) chunks.
-using QuantizeKernel = void (*)(const float* x, int64_t k, ActChunk* out);
+/// Quantizes a row of k activations into ceil(k / 256) chunks, `stride` chunks apart.
+using QuantizeKernel = void (*)(const float* x, int64_t k, ActChunk* out, int64_t stride);
 
 constexpr int kExactDepth = 512;                // weights decoded at a time
 constexpr int kExactStride = kExactDepth + 16;  // off the power of two: L1 has few ways

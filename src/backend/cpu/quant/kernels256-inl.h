@@ -80,7 +80,7 @@ struct RowSum {
 // Up to 256 weights at p. The order of every sum is the same for any kRows.
 template <class F, int kRows>
 [[gnu::always_inline]] inline void direct_step(const uint8_t* p, int groups, const ActChunk* act,
-                                               int64_t stride, RowSum* sums) {
+                                               RowSum* sums) {
   constexpr int kVectors = F::kGroup == 32 ? 1 : 2;
   __m256 s[2], b[2];
   if constexpr (F::kGroup == 32)
@@ -92,7 +92,7 @@ template <class F, int kRows>
   for (int m = 0; m < kRows; ++m)
 #pragma GCC unroll 2
     for (int v = 0; v < kVectors; ++v) {
-      const ActChunk& a = act[m * stride];
+      const ActChunk& a = act[m];
       const float* d = F::kGroup == 32 ? a.d32 : a.d16 + 8 * v;
       const float* x = F::kGroup == 32 ? a.x32 : a.x16 + 8 * v;
       _mm256_store_ps(scale[m] + 8 * v, _mm256_mul_ps(s[v], _mm256_load_ps(d)));
@@ -103,7 +103,7 @@ template <class F, int kRows>
     const __m256i codes = F::codes32(p, g);
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
-      const __m256i x = _mm256_load_si256(reinterpret_cast<const __m256i*>(act[m * stride].q + 32 * g));
+      const __m256i x = _mm256_load_si256(reinterpret_cast<const __m256i*>(act[m].q + 32 * g));
       const __m256 dot = _mm256_cvtepi32_ps(fours(pairs<F::kWide>(codes, x)));
       const __m256 lanes = F::kGroup == 32 ? _mm256_broadcast_ss(scale[m] + g)
                                            : _mm256_set_m128(_mm_broadcast_ss(scale[m] + 2 * g + 1),
@@ -131,7 +131,7 @@ template <class F>
 constexpr int64_t kPrefetchBytes = 4096;
 
 template <class F, int kRows>
-void direct_rows(const WeightRows& w, const ActChunk* act, int64_t chunks, float* out, int64_t ld_out) {
+void direct_rows(const WeightRows& w, const ActChunk* act, int64_t stride, float* out, int64_t ld_out) {
   constexpr int64_t kStep = kChunk / F::kBlock * F::kBytes;
   for (int64_t r = 0; r < w.rows; ++r) {
     const uint8_t* p = w.data + r * w.row_bytes;
@@ -141,27 +141,27 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t chunks, float
     for (int64_t c = 0; c < w.k / kChunk; ++c, p += kStep) {
 #pragma GCC unroll 5
       for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(p + kPrefetchBytes + line, 0, 3);
-      direct_step<F, kRows>(p, kGroups, act + c, chunks, sums);
+      direct_step<F, kRows>(p, kGroups, act + c * stride, sums);
     }
     if constexpr (F::kBlock == 32)
       if (const int groups = static_cast<int>(w.k % kChunk / 32))
-        direct_step<F, kRows>(p, groups, act + w.k / kChunk, chunks, sums);
+        direct_step<F, kRows>(p, groups, act + w.k / kChunk * stride, sums);
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = finish<F>(sums[m]);
   }
 }
 
 template <class F>
-void direct(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, float* out, int64_t ld_out) {
+void direct(const WeightRows& w, const ActChunk* act, int64_t stride, int m, float* out, int64_t ld_out) {
   switch (m) {
     case 1:
-      return direct_rows<F, 1>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 1>(w, act, stride, out, ld_out);
     case 2:
-      return direct_rows<F, 2>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 2>(w, act, stride, out, ld_out);
     case 3:
-      return direct_rows<F, 3>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 3>(w, act, stride, out, ld_out);
     default:
-      return direct_rows<F, 4>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 4>(w, act, stride, out, ld_out);
   }
 }
 
@@ -256,7 +256,7 @@ constexpr int kWordSteps = F::kMax > 64   ? 1
                                           : 8;
 
 template <class F, int kM>
-[[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActTile* act, int groups, int first,
+[[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int first,
                                              int at, float (*sums)[kPanelRows]) {
   constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
   constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
@@ -266,12 +266,14 @@ template <class F, int kM>
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) f[m][v] = _mm256_load_ps(sums[first + m] + at + 8 * v);
   for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
-    const int32_t* start = F::kGroup == 32 ? act->n32[g] : act->n16[g];
     __m256i sum[kM][2];
 #pragma GCC unroll 2
     for (int m = 0; m < kM; ++m)
-      sum[m][0] = sum[m][1] = F::kOffset ? _mm256_slli_epi32(_mm256_set1_epi32(start[first + m]), kShift)
-                                         : _mm256_setzero_si256();
+      sum[m][0] = sum[m][1] =
+          F::kOffset ? _mm256_slli_epi32(
+                           _mm256_set1_epi32(F::kGroup == 32 ? act[first + m].n32[g] : act[first + m].n16[g]),
+                           kShift)
+                     : _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int t = 0; t < kSteps; t += kWords) {
       __m256i words[kM][2];
@@ -283,7 +285,7 @@ template <class F, int kM>
 #pragma GCC unroll 2
         for (int m = 0; m < kM; ++m) {
           int32_t four;
-          __builtin_memcpy(&four, act->q[step][first + m], 4);
+          __builtin_memcpy(&four, act[first + m].q + 4 * step, 4);
           const __m256i x = _mm256_set1_epi32(four);
           const __m256i p0 = pairs<F::kWide>(c0, x), p1 = pairs<F::kWide>(c1, x);
           words[m][0] = u ? _mm256_add_epi16(words[m][0], p0) : p0;
@@ -298,8 +300,8 @@ template <class F, int kM>
     }
 #pragma GCC unroll 2
     for (int m = 0; m < kM; ++m) {
-      const __m256 d = _mm256_broadcast_ss(act->d32[F::kGroup == 32 ? g : g / 2] + first + m);
-      const __m256 x = _mm256_broadcast_ss((F::kGroup == 32 ? act->x32[g] : act->x16[g]) + first + m);
+      const __m256 d = _mm256_broadcast_ss(act[first + m].d32 + (F::kGroup == 32 ? g : g / 2));
+      const __m256 x = _mm256_broadcast_ss(F::kGroup == 32 ? act[first + m].x32 + g : act[first + m].x16 + g);
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
         const __m256 s = _mm256_load_ps(panel->scale[g] + at + 8 * v);
@@ -315,7 +317,7 @@ template <class F, int kM>
 }
 
 template <class F>
-void tile(const Panel* panel, const ActTile* act, int groups, int m, float (*sums)[kPanelRows]) {
+void tile(const Panel* panel, const ActChunk* act, int groups, int m, float (*sums)[kPanelRows]) {
   for (int first = 0; first < m; first += 2)
     for (int at = 0; at < kPanelRows; at += 16) {
       if (m - first >= 2)
@@ -367,10 +369,13 @@ void quantize_group(const float* x, int left, int g, ActChunk* out) {
   out->d16[2 * g] = out->d16[2 * g + 1] = d;
   out->x16[2 * g] = d * static_cast<float>(sum0);
   out->x16[2 * g + 1] = d * static_cast<float>(sum1);
+  out->n32[g] = -sum0 - sum1;
+  out->n16[2 * g] = -sum0;
+  out->n16[2 * g + 1] = -sum1;
 }
 
-void quantize(const float* x, int64_t k, ActChunk* out) {
-  for (int64_t at = 0; at < k; at += kChunk, ++out)
+void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {
+  for (int64_t at = 0; at < k; at += kChunk, out += stride)
     for (int g = 0; g < kGroups; ++g) {
       const int64_t left = k - at - 32 * g;
       quantize_group(left > 0 ? x + at + 32 * g : x,

@@ -88,8 +88,7 @@ struct RowSum {
 
 // kUnits x 64 weights at p. The order of every sum is the same for any kRows.
 template <class F, int kRows, int kUnits>
-[[gnu::always_inline]] inline void direct_step(const uint8_t* p, const ActChunk* act, int64_t stride,
-                                               RowSum* sums) {
+[[gnu::always_inline]] inline void direct_step(const uint8_t* p, const ActChunk* act, RowSum* sums) {
   __m512 scale[kRows];
   if constexpr (F::kGroup == 32) {
     // Lanes 0-7: scales; 8-15: biases, or the scales again for the offset. One product with (d32, x32).
@@ -98,7 +97,7 @@ template <class F, int kRows, int kUnits>
     const __m512 both = join(s, F::kMin ? b : s);
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
-      scale[m] = _mm512_mul_ps(both, _mm512_load_ps(act[m * stride].d32));
+      scale[m] = _mm512_mul_ps(both, _mm512_load_ps(act[m].d32));
       if (F::kMin || F::kOffset) sums[m].side = _mm512_add_ps(sums[m].side, scale[m]);
     }
   } else {
@@ -108,9 +107,9 @@ template <class F, int kRows, int kUnits>
     const __m512 side = F::kMin ? join(b[0], b[1]) : whole;
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
-      scale[m] = _mm512_mul_ps(whole, _mm512_load_ps(act[m * stride].d16));
+      scale[m] = _mm512_mul_ps(whole, _mm512_load_ps(act[m].d16));
       if (F::kMin || F::kOffset)
-        sums[m].side = _mm512_fmadd_ps(side, _mm512_load_ps(act[m * stride].x16), sums[m].side);
+        sums[m].side = _mm512_fmadd_ps(side, _mm512_load_ps(act[m].x16), sums[m].side);
     }
   }
 #pragma GCC unroll 4
@@ -118,8 +117,7 @@ template <class F, int kRows, int kUnits>
     const __m512i codes = F::codes64(p, j);
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
-      const __m512i dot =
-          dot4<F::kWide>(_mm512_setzero_si512(), codes, _mm512_load_si512(act[m * stride].q + 64 * j));
+      const __m512i dot = dot4<F::kWide>(_mm512_setzero_si512(), codes, _mm512_load_si512(act[m].q + 64 * j));
       const __m512 lanes = _mm512_permutexvar_ps(lane_scales<F::kGroup>(j), scale[m]);
       __m512& sum = j % 2 ? sums[m].odd : sums[m].even;
       sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), lanes, sum);
@@ -130,17 +128,17 @@ template <class F, int kRows, int kUnits>
 // The last, short chunk of a row of 32-weight blocks.
 template <class F, int kRows>
 [[gnu::always_inline]] inline void direct_tail(const uint8_t* p, int groups, const ActChunk* act,
-                                               int64_t stride, RowSum* sums) {
+                                               RowSum* sums) {
   uint8_t padded[2 * F::kBytes];
   switch (groups / 2) {
     case 3:
-      direct_step<F, kRows, 3>(p, act, stride, sums);
+      direct_step<F, kRows, 3>(p, act, sums);
       break;
     case 2:
-      direct_step<F, kRows, 2>(p, act, stride, sums);
+      direct_step<F, kRows, 2>(p, act, sums);
       break;
     case 1:
-      direct_step<F, kRows, 1>(p, act, stride, sums);
+      direct_step<F, kRows, 1>(p, act, sums);
       break;
     default:
       break;
@@ -152,13 +150,13 @@ template <class F, int kRows>
   ActChunk last[kRows];
 #pragma GCC unroll 4
   for (int m = 0; m < kRows; ++m) {
-    const ActChunk& from = act[m * stride];
+    const ActChunk& from = act[m];
     __builtin_memset(&last[m], 0, sizeof last[m]);
     __builtin_memcpy(last[m].q, from.q + (groups - 1) * 32, 32);
     last[m].d32[0] = from.d32[groups - 1];
     last[m].x32[0] = from.x32[groups - 1];
   }
-  direct_step<F, kRows, 1>(padded, last, 1, sums);
+  direct_step<F, kRows, 1>(padded, last, sums);
 }
 
 template <class F>
@@ -176,7 +174,7 @@ template <class F>
 constexpr int64_t kPrefetchBytes = 4096;
 
 template <class F, int kRows>
-void direct_rows(const WeightRows& w, const ActChunk* act, int64_t chunks, float* out, int64_t ld_out) {
+void direct_rows(const WeightRows& w, const ActChunk* act, int64_t stride, float* out, int64_t ld_out) {
   constexpr int64_t kStep = F::kBlock == 256 ? F::kBytes : 8 * F::kBytes;
   const int64_t whole = w.k / kChunk;
   const int tail = static_cast<int>(w.k % kChunk / 32);
@@ -188,12 +186,12 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t chunks, float
     for (int64_t c = 0; c < whole; ++c, p += kStep) {
 #pragma GCC unroll 5
       for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(p + kPrefetchBytes + line, 0, 3);
-      direct_step<F, kRows, 4>(p, act + c, chunks, sums);
+      direct_step<F, kRows, 4>(p, act + c * stride, sums);
     }
     if (F::kBlock == 32 && tail) {
       for (int line = 0; line < tail * F::kBytes; line += 64)
         __builtin_prefetch(p + kPrefetchBytes + line, 0, 3);
-      if constexpr (F::kBlock == 32) direct_tail<F, kRows>(p, tail, act + whole, chunks, sums);
+      if constexpr (F::kBlock == 32) direct_tail<F, kRows>(p, tail, act + whole * stride, sums);
     }
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = finish<F>(sums[m]);
@@ -201,16 +199,16 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t chunks, float
 }
 
 template <class F>
-void direct(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, float* out, int64_t ld_out) {
+void direct(const WeightRows& w, const ActChunk* act, int64_t stride, int m, float* out, int64_t ld_out) {
   switch (m) {
     case 1:
-      return direct_rows<F, 1>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 1>(w, act, stride, out, ld_out);
     case 2:
-      return direct_rows<F, 2>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 2>(w, act, stride, out, ld_out);
     case 3:
-      return direct_rows<F, 3>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 3>(w, act, stride, out, ld_out);
     default:
-      return direct_rows<F, 4>(w, act, chunks, out, ld_out);
+      return direct_rows<F, 4>(w, act, stride, out, ld_out);
   }
 }
 
@@ -325,7 +323,7 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
 // ---- a tile: kM activation rows x 32 weight rows ----
 
 template <class F, int kM>
-void tile_rows(const Panel* panel, const ActTile* act, int groups, float (*sums)[kPanelRows]) {
+void tile_rows(const Panel* panel, const ActChunk* act, int groups, float (*sums)[kPanelRows]) {
   constexpr int kSteps = F::kGroup / 4;
   constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
   __m512 f[kM][2];
@@ -336,13 +334,13 @@ void tile_rows(const Panel* panel, const ActTile* act, int groups, float (*sums)
   }
   const int count = groups * (32 / F::kGroup);
   for (int g = 0; g < count; ++g) {
-    const int32_t* start = F::kGroup == 32 ? act->n32[g] : act->n16[g];
-    const float* d = act->d32[F::kGroup == 32 ? g : g / 2];
     __m512i i[kM][2];
 #pragma GCC unroll 6
     for (int m = 0; m < kM; ++m)
       i[m][0] = i[m][1] =
-          F::kOffset ? _mm512_slli_epi32(_mm512_set1_epi32(start[m]), kShift) : _mm512_setzero_si512();
+          F::kOffset
+              ? _mm512_slli_epi32(_mm512_set1_epi32(F::kGroup == 32 ? act[m].n32[g] : act[m].n16[g]), kShift)
+              : _mm512_setzero_si512();
 #pragma GCC unroll 8
     for (int t = 0; t < kSteps; ++t) {
       const __m512i c0 = _mm512_load_si512(panel->code[g * kSteps + t][0]);
@@ -350,7 +348,7 @@ void tile_rows(const Panel* panel, const ActTile* act, int groups, float (*sums)
 #pragma GCC unroll 6
       for (int m = 0; m < kM; ++m) {
         int32_t four;
-        __builtin_memcpy(&four, act->q[g * kSteps + t][m], 4);
+        __builtin_memcpy(&four, act[m].q + 4 * (g * kSteps + t), 4);
         const __m512i x = _mm512_set1_epi32(four);
         i[m][0] = dot4<F::kWide>(i[m][0], c0, x);
         i[m][1] = dot4<F::kWide>(i[m][1], c1, x);
@@ -359,16 +357,15 @@ void tile_rows(const Panel* panel, const ActTile* act, int groups, float (*sums)
     const __m512 s0 = _mm512_load_ps(panel->scale[g]), s1 = _mm512_load_ps(panel->scale[g] + 16);
 #pragma GCC unroll 6
     for (int m = 0; m < kM; ++m) {
-      const __m512 dm = _mm512_set1_ps(d[m]);
+      const __m512 dm = _mm512_set1_ps(act[m].d32[F::kGroup == 32 ? g : g / 2]);
       f[m][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[m][0]), _mm512_mul_ps(s0, dm), f[m][0]);
       f[m][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[m][1]), _mm512_mul_ps(s1, dm), f[m][1]);
     }
     if (F::kMin) {
-      const float* x = F::kGroup == 32 ? act->x32[g] : act->x16[g];
       const __m512 b0 = _mm512_load_ps(panel->bias[g]), b1 = _mm512_load_ps(panel->bias[g] + 16);
 #pragma GCC unroll 6
       for (int m = 0; m < kM; ++m) {
-        const __m512 xm = _mm512_set1_ps(x[m]);
+        const __m512 xm = _mm512_set1_ps(F::kGroup == 32 ? act[m].x32[g] : act[m].x16[g]);
         f[m][0] = _mm512_fmadd_ps(b0, xm, f[m][0]);
         f[m][1] = _mm512_fmadd_ps(b1, xm, f[m][1]);
       }
@@ -382,7 +379,7 @@ void tile_rows(const Panel* panel, const ActTile* act, int groups, float (*sums)
 }
 
 template <class F>
-void tile(const Panel* panel, const ActTile* act, int groups, int m, float (*sums)[kPanelRows]) {
+void tile(const Panel* panel, const ActChunk* act, int groups, int m, float (*sums)[kPanelRows]) {
   switch (m) {
     case 1:
       return tile_rows<F, 1>(panel, act, groups, sums);
@@ -401,9 +398,9 @@ void tile(const Panel* panel, const ActTile* act, int groups, int m, float (*sum
 
 // ---- quantizing activations ----
 
-void quantize(const float* x, int64_t k, ActChunk* out) {
+void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {
   const __m512 sign = _mm512_set1_ps(-0.0f);
-  for (int64_t at = 0; at < k; at += kChunk, ++out) {
+  for (int64_t at = 0; at < k; at += kChunk, out += stride) {
     for (int g = 0; g < kGroups; ++g) {
       const int64_t left = k - at - 32 * g;
       const __mmask16 low = left >= 16 ? 0xffff : left <= 0 ? 0 : (1u << left) - 1;
@@ -432,6 +429,9 @@ void quantize(const float* x, int64_t k, ActChunk* out) {
       out->d16[2 * g] = out->d16[2 * g + 1] = d;
       out->x16[2 * g] = d * static_cast<float>(sum0);
       out->x16[2 * g + 1] = d * static_cast<float>(sum1);
+      out->n32[g] = -sum0 - sum1;
+      out->n16[2 * g] = -sum0;
+      out->n16[2 * g + 1] = -sum1;
     }
   }
 }

@@ -23,7 +23,7 @@ float dot(const float* w, const float* x, int64_t n) {
 }
 
 template <QuantFormat kFormat>
-void direct(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, float* out, int64_t ld_out) {
+void direct(const WeightRows& w, const ActChunk* act, int64_t stride, int m, float* out, int64_t ld_out) {
   constexpr QuantTraits kRow = traits(kFormat);
   float weights[kChunk], x[kChunk];
   for (int64_t r = 0; r < w.rows; ++r) {
@@ -33,7 +33,7 @@ void direct(const WeightRows& w, const ActChunk* act, int64_t chunks, int m, flo
       decode_reference(kFormat, w.data + r * w.row_bytes + c * (kChunk / kRow.block) * kRow.block_bytes, n,
                        weights);
       for (int i = 0; i < m; ++i) {
-        const ActChunk& a = act[i * chunks + c];
+        const ActChunk& a = act[c * stride + i];
         for (int j = 0; j < n; ++j) x[j] = static_cast<float>(a.q[j]) * a.d32[j / 32];
         out[i * ld_out + r] += dot(weights, x, n);
       }
@@ -75,14 +75,16 @@ void quantize_group(const float* x, int n, int g, ActChunk& out) {
   }
   out.d32[g] = d;
   out.x32[g] = d * static_cast<float>(sums[0] + sums[1]);
+  out.n32[g] = -sums[0] - sums[1];
   for (int h = 0; h < 2; ++h) {
+    out.n16[2 * g + h] = -sums[h];
     out.d16[2 * g + h] = d;
     out.x16[2 * g + h] = d * static_cast<float>(sums[h]);
   }
 }
 
-void quantize(const float* x, int64_t k, ActChunk* out) {
-  for (int64_t at = 0; at < k; at += kChunk, ++out)
+void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {
+  for (int64_t at = 0; at < k; at += kChunk, out += stride)
     for (int g = 0; g < kGroups; ++g)
       quantize_group(x + std::min(at + 32 * g, k),
                      static_cast<int>(std::clamp<int64_t>(k - at - 32 * g, 0, 32)), g, *out);

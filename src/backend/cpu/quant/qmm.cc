@@ -125,56 +125,35 @@ void parallel_parts(int64_t work, const Body& body) {
   parallel_for(parts, [&](int64_t part) { body(part, parts); });
 }
 
-// Quantizes rows [first, first + count) into `acts`, in parallel where it pays.
-void quantize_rows(const Product& p, int64_t first, int64_t count, ActChunk* acts) {
+// Quantizes rows [first, first + count), [chunk][row]; in parallel where it pays.
+const ActChunk* quantize_rows(const Product& p, int64_t first, int64_t count) {
+  static thread_local Scratch<ActChunk> scratch;
+  ActChunk* acts = scratch.get(count * p.chunks());
   parallel_ranges(count, std::max<int64_t>(1, kSmallWork / (p.k + 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i)
-      p.table.quantize(p.x + (first + i) * p.ldx, p.k, acts + i * p.chunks());
+    for (int64_t i = begin; i < end; ++i) p.table.quantize(p.x + (first + i) * p.ldx, p.k, acts + i, count);
   });
+  return acts;
 }
 
 // A few rows: each weight row is read once for up to four of them.
 void direct_product(const Product& p) {
-  static thread_local Scratch<ActChunk> scratch;
-  const int64_t chunks = p.chunks();
-  ActChunk* acts = scratch.get(p.m * chunks);
-  quantize_rows(p, 0, p.m, acts);
+  const ActChunk* acts = quantize_rows(p, 0, p.m);
   parallel_parts(p.m * p.k * rows_of(p.weights), [&](int64_t part, int64_t parts) {
     for_part(p.weights, part, parts, 1, [&](size_t w, int64_t first, int64_t count) {
       const DirectKernel kernel = p.table.direct[index(p.weights[w].format)];
       float* out = p.out[w] + first;
       const int64_t ld = p.ld_out[w];
       const WeightRows rows = rows_at(p.weights[w], first, count);
-      if (p.m <= kDirectRows) return kernel(rows, acts, chunks, static_cast<int>(p.m), out, ld);
+      if (p.m <= kDirectRows) return kernel(rows, acts, p.m, static_cast<int>(p.m), out, ld);
       // A weight row stays in L1 while the groups of four pass over it.
       for (int64_t r = 0; r < count; ++r) {
         const WeightRows one = {rows.data + r * rows.row_bytes, rows.row_bytes, 1, rows.k};
         for (int64_t i = 0; i < p.m; i += kDirectRows)
-          kernel(one, acts + i * chunks, chunks, static_cast<int>(std::min<int64_t>(kDirectRows, p.m - i)),
+          kernel(one, acts + i, p.m, static_cast<int>(std::min<int64_t>(kDirectRows, p.m - i)),
                  out + i * ld + r, ld);
       }
     });
   });
-}
-
-// Rearranges up to kTileRows quantized rows of one chunk; missing rows become zeros.
-void pack_tile(const ActChunk* acts, int64_t stride, int rows, ActTile& tile) {
-  if (rows < kTileRows) std::memset(&tile, 0, sizeof tile);
-  for (int m = 0; m < rows; ++m) {
-    const ActChunk& a = acts[m * stride];
-    for (int t = 0; t < kChunk / 4; ++t) std::memcpy(tile.q[t][m], a.q + 4 * t, 4);
-    for (int g = 0; g < 8; ++g) {
-      tile.d32[g][m] = a.d32[g];
-      tile.x32[g][m] = a.x32[g];
-    }
-    for (int g = 0; g < 16; ++g) {
-      int sum = 0;
-      for (int i = 0; i < 16; ++i) sum += a.q[16 * g + i];
-      tile.x16[g][m] = a.x16[g];
-      tile.n16[g][m] = -sum;
-    }
-    for (int g = 0; g < 8; ++g) tile.n32[g][m] = tile.n16[2 * g][m] + tile.n16[2 * g + 1][m];
-  }
 }
 
 struct PanelScratch {
@@ -183,7 +162,7 @@ struct PanelScratch {
 };
 
 // One panel of up to 32 weight rows times all tiles; `next` is what the panel after it will read.
-void panel_product(const Product& p, const ActTile* tiles, int64_t m, size_t w, int64_t first, int rows,
+void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, int64_t first, int rows,
                    PanelScratch& s, float* out) {
   const QuantMatrix& weight = p.weights[w];
   const QuantTraits& row = traits(weight.format);
@@ -201,9 +180,10 @@ void panel_product(const Product& p, const ActTile* tiles, int64_t m, size_t w, 
     unpack(data + c * step, bytes, rows, groups, &s.panel);
     for (int64_t byte = ahead_bytes * c / chunks & -64; byte < ahead_bytes * (c + 1) / chunks; byte += 64)
       __builtin_prefetch(ahead + byte, 0, 2);
-    for (int64_t t = 0; t < tile_count; ++t)
-      tile(&s.panel, tiles + c * tile_count + t, groups,
-           static_cast<int>(std::min<int64_t>(kTileRows, m - t * kTileRows)), s.sums + t * kTileRows);
+    for (int64_t t = 0; t < tile_count; ++t) {
+      const int64_t from = m * t / tile_count, to = m * (t + 1) / tile_count;  // tiles of about equal height
+      tile(&s.panel, acts + c * m + from, groups, static_cast<int>(to - from), s.sums + from);
+    }
   }
   const int64_t ld = p.ld_out[w];
   for (int64_t i = 0; i < m; ++i)
@@ -212,22 +192,7 @@ void panel_product(const Product& p, const ActTile* tiles, int64_t m, size_t w, 
 
 // Many rows: weights are unpacked a panel at a time and meet all activation rows while in L1.
 void panel_block(const Product& p, int64_t start, int64_t m) {
-  static thread_local Scratch<ActTile> shared;
-  const int64_t chunks = p.chunks(), tile_count = (m + kTileRows - 1) / kTileRows;
-  ActTile* tiles = shared.get(tile_count * chunks);
-  parallel_ranges(tile_count, std::max<int64_t>(1, kSmallWork / (kTileRows * (p.k + 1))),
-                  [&](int64_t begin, int64_t end) {
-                    static thread_local Scratch<ActChunk> scratch;
-                    ActChunk* acts = scratch.get(kTileRows * chunks);
-                    for (int64_t t = begin; t < end; ++t) {
-                      const int rows = static_cast<int>(std::min<int64_t>(kTileRows, m - t * kTileRows));
-                      for (int i = 0; i < rows; ++i)
-                        p.table.quantize(p.x + (start + t * kTileRows + i) * p.ldx, p.k, acts + i * chunks);
-                      for (int64_t c = 0; c < chunks; ++c)
-                        pack_tile(acts + c, chunks, rows, tiles[c * tile_count + t]);
-                    }
-                  });
-
+  const ActChunk* acts = quantize_rows(p, start, m);
   int64_t panels = 0;
   for (const QuantMatrix& w : p.weights) panels += (w.rows + kPanelRows - 1) / kPanelRows;
   // Few large runs keep each thread's reads sequential; several a thread even out a slow one.
@@ -237,8 +202,8 @@ void panel_block(const Product& p, int64_t start, int64_t m) {
     PanelScratch& s = *scratch.get(1);
     for_part(p.weights, part, tasks, kPanelRows, [&](size_t w, int64_t first, int64_t count) {
       for (int64_t r = first; r < first + count; r += kPanelRows)
-        panel_product(p, tiles, m, w, r, static_cast<int>(std::min<int64_t>(kPanelRows, first + count - r)),
-                      s, p.out[w] + start * p.ld_out[w]);
+        panel_product(p, acts, m, w, r, static_cast<int>(std::min<int64_t>(kPanelRows, first + count - r)), s,
+                      p.out[w] + start * p.ld_out[w]);
     });
   });
 }
