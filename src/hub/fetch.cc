@@ -100,7 +100,6 @@ bool get_once(const Job& job, const Url& url, PartFile& part, int64_t& total) {
   HttpOptions http;
   http.connect_timeout_ms = job.config.connect_timeout_ms;
   http.idle_timeout_ms = job.config.idle_timeout_ms;
-  http.min_bytes_per_minute = job.config.min_bytes_per_minute;
   http.cancel = job.options.cancel;
   HttpRange range{part.size(), read_validator(with_suffix(job.stem, ".validator"))};
   // Without a hash or a validator nothing says that the rest belongs to the start.

@@ -313,28 +313,29 @@ HttpStart understand(const Parser& parser, const Url& url, const HttpRange& rang
   return start;
 }
 
-/// Notices a source that trickles: each window of a minute must bring its bytes.
+/// Notices a source that trickles, never silent long enough to count as gone.
 class SpeedFloor {
  public:
-  explicit SpeedFloor(int64_t bytes_per_minute) : floor_(bytes_per_minute) {}
+  explicit SpeedFloor(const HttpOptions& options) : options_(options) {}
   bool too_slow(int64_t more) {
     bytes_ += more;
-    if (Clock::now() - start_ < std::chrono::minutes(1)) return false;
-    const bool slow = bytes_ < floor_;
+    if (Clock::now() - start_ < Milliseconds(options_.window_ms)) return false;
+    const bool slow = bytes_ < options_.min_bytes_per_window;
     start_ = Clock::now();
     bytes_ = 0;
     return slow;
   }
 
  private:
-  int64_t floor_, bytes_ = 0;
+  const HttpOptions& options_;
+  int64_t bytes_ = 0;
   Clock::time_point start_ = Clock::now();
 };
 
 void read_body(Connection& connection, Parser& parser, const Url& url, const HttpOptions& options,
                const std::function<void(std::span<const uint8_t>)>& on_data) {
   std::vector<uint8_t> chunk(kChunk);
-  SpeedFloor floor(options.min_bytes_per_minute);
+  SpeedFloor floor(options);
   while (!parser.is_done()) {
     auto& body = parser.get().body();
     body.data = chunk.data();
@@ -347,8 +348,8 @@ void read_body(Connection& connection, Parser& parser, const Url& url, const Htt
       fail_http(Connection::is_break(error),
                 fmt::format("{} stopped in the middle of the file: {}", url.host, connection.words(error)));
     if (floor.too_slow(static_cast<int64_t>(got)))
-      fail_http(true, fmt::format("{} sends less than {} a minute", url.host,
-                                  human_bytes(options.min_bytes_per_minute)));
+      fail_http(true, fmt::format("{} is too slow: less than {} in {} ms", url.host,
+                                  human_bytes(options.min_bytes_per_window), options.window_ms));
   }
 }
 

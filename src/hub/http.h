@@ -26,7 +26,8 @@ class HttpError : public Error {
 struct HttpOptions {
   int connect_timeout_ms = 5000;         // name, TCP, proxy and TLS, each
   int idle_timeout_ms = 30000;           // without a byte
-  int64_t min_bytes_per_minute = 65536;  // 0: any
+  int64_t min_bytes_per_window = 65536;  // a source that brings less in a window counts as stalled
+  int window_ms = 60000;
   int max_redirects = 5;
   const std::atomic<bool>* cancel = nullptr;
 };

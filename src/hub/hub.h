@@ -60,8 +60,7 @@ struct StoreConfig {
   std::string python = "python3";  // whose `-m pip` fetches wheels
   int connect_timeout_ms = 5000;
   int idle_timeout_ms = 30000;
-  int retry_pause_ms = 250;              // after a broken connection; doubles while nothing comes, five times
-  int64_t min_bytes_per_minute = 65536;  // a source slower than this counts as failed
+  int retry_pause_ms = 250;  // after a broken connection; doubles while nothing comes, five times
 };
 
 class Store {
