@@ -12,13 +12,13 @@
 namespace uma::llm {
 namespace {
 
-/// (T, heads * length) -> (1, heads, T, length)
+/// (T, heads * length) -> (1, heads, T, length), each head normed where there is a norm.
 array split_heads(const array& x, int64_t heads, int64_t length, const std::optional<nn::RMSNorm>& norm) {
   const int64_t tokens = x.shape(0);
-  array parts = reshape(x, {1, tokens, heads, length});
-  if (norm) parts = (*norm)(parts);
   // One token's heads already lie as the result's do.
-  return tokens == 1 ? reshape(parts, {1, heads, 1, length}) : transpose(parts, {0, 2, 1, 3});
+  array parts = reshape(x, tokens == 1 ? Shape{1, heads, 1, length} : Shape{1, tokens, heads, length});
+  if (norm) parts = (*norm)(parts);
+  return tokens == 1 ? parts : transpose(parts, {0, 2, 1, 3});
 }
 
 /// (1, heads, T, length) -> (T, heads * length)

@@ -1,0 +1,316 @@
+// The loop around a model: with a scripted network, whose answers are known, and with a small random one.
+#include "engine/generate.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "backend/install.h"
+#include "base/error.h"
+#include "engine/bench.h"
+#include "engine/perplexity.h"
+#include "text/tokenizer.h"
+
+namespace uma {
+namespace {
+
+const bool installed = (install_backends(), true);
+constexpr int32_t kEos = 287;  // of the tiny models' vocabulary, whose first 256 tokens are the bytes
+
+std::string tiny(const std::string& name) {
+  return std::string(UMA_SOURCE_DIR) + "/tests/golden/models/" + name + ".gguf";
+}
+
+/// The token of a byte in the tiny vocabulary.
+int32_t token_of(const Tokenizer& tokenizer, const std::string& byte) {
+  const auto ids = tokenizer.encode(byte);
+  EXPECT_EQ(ids.size(), 1u);
+  return ids.at(0);
+}
+
+/// Says `script`, token by token, whatever it is asked; then the end of the answer, for ever.
+class Scripted final : public LanguageModel {
+ public:
+  Scripted(std::vector<int32_t> script, int64_t prompt_tokens, int64_t context)
+      : script_(std::move(script)), prompt_tokens_(prompt_tokens) {
+    config_.vocab_size = 288;
+    config_.context_length = context;
+  }
+  using LanguageModel::forward;
+  const ModelConfig& config() const override { return config_; }
+  std::unique_ptr<Cache> make_cache() const override { return std::make_unique<Count>(); }
+  array forward(std::span<const Chunk> chunks, LogitRows rows) const override {
+    auto& cache = dynamic_cast<Count&>(*chunks[0].cache);
+    cache.tokens += static_cast<int64_t>(chunks[0].tokens.size());
+    calls.push_back(static_cast<int64_t>(chunks[0].tokens.size()));
+    if (on_call) on_call();
+    std::vector<float> logits(rows == LogitRows::none ? 0 : 288, 0.f);
+    const auto at = static_cast<size_t>(cache.tokens - prompt_tokens_);
+    if (!logits.empty()) logits[static_cast<size_t>(at < script_.size() ? script_[at] : kEos)] = 1;
+    return array(std::span<const float>(logits), {logits.empty() ? 0 : 1, 288});
+  }
+  int64_t weight_bytes_per_token() const override { return 0; }
+
+  mutable std::vector<int64_t> calls;  // tokens of each forward pass
+  std::function<void()> on_call;
+
+ private:
+  struct Count final : Cache {
+    int64_t tokens = 0;
+    int64_t size() const override { return tokens; }
+    void truncate(int64_t n) override { tokens = n; }
+    std::vector<array> arrays() const override { return {}; }
+    int64_t nbytes() const override { return 0; }
+  };
+  std::vector<int32_t> script_;
+  int64_t prompt_tokens_;
+  ModelConfig config_;
+};
+
+struct Fixture {
+  std::shared_ptr<const Vocabulary> vocabulary = load_vocabulary(tiny("qwen2"));
+  std::shared_ptr<Scripted> network;
+  std::shared_ptr<Model> model = std::make_shared<Model>();
+  GenerateOptions options;
+  std::string streamed;
+  std::vector<int32_t> prompt;
+
+  explicit Fixture(const std::string& answer, int64_t prompt_tokens = 3, int64_t context = 256) {
+    std::vector<int32_t> script;
+    for (const char c : answer) script.push_back(token_of(*vocabulary->tokenizer, "a") - 'a' + c);
+    network = std::make_shared<Scripted>(script, prompt_tokens, context);
+    model->vocabulary = vocabulary;
+    model->network = network;
+    options.sampling.temperature = 0;
+    options.on_text = [this](std::string_view text) { streamed += text; };
+    for (int64_t i = 0; i < prompt_tokens; ++i) prompt.push_back(static_cast<int32_t>(i % 256));
+  }
+  GenerateResult generate() { return Session(model).generate(prompt, options); }
+};
+
+TEST(Generate, StreamsAnAnswerToItsEnd) {
+  Fixture f("hello");
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "hello");
+  EXPECT_EQ(f.streamed, "hello");
+  EXPECT_EQ(r.tokens.size(), 5u);
+  EXPECT_EQ(r.stop_reason, StopReason::eos);
+  EXPECT_EQ(r.timings.prompt_tokens, 3);
+  EXPECT_EQ(r.timings.answer_tokens, 5);
+  EXPECT_EQ(r.timings.decoded_tokens, 5);
+}
+
+TEST(Generate, StopsAtMaxTokensWithoutRunningTheLast) {
+  Fixture f("hello");
+  f.options.max_tokens = 2;
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "he");
+  EXPECT_EQ(r.stop_reason, StopReason::length);
+  EXPECT_EQ(f.network->calls, (std::vector<int64_t>{3, 1}));
+  f.options.max_tokens = 0;
+  EXPECT_EQ(f.generate().stop_reason, StopReason::length);
+}
+
+TEST(Generate, StopStringsEndTheTextBeforeThem) {
+  Fixture f("one\nUser: two");
+  f.options.stop = {"\nUser:", "nothing"};
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "one");
+  EXPECT_EQ(f.streamed, "one");
+  EXPECT_EQ(r.stop_reason, StopReason::stop);
+  EXPECT_EQ(r.stop_string, "\nUser:");
+  f.options.stop = {"two three"};
+  EXPECT_EQ(f.generate().text, "one\nUser: two");  // held back, then let go
+}
+
+TEST(Generate, TheContextIsNeverPassedNorCutSilently) {
+  Fixture f("abcdefghij", 3, 6);
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "abcd");  // 3 + 3 tokens held; the fourth is said and not run
+  EXPECT_EQ(r.stop_reason, StopReason::context);
+  f.prompt.assign(7, 1);
+  try {
+    f.generate();
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kLimit);
+    EXPECT_STREQ(e.what(), "[generate] the prompt has 7 tokens, the context holds 6");
+  }
+  EXPECT_THROW(Session(f.model, {.context = 7}), Error);
+  EXPECT_THROW(Session(f.model, {.context = -1}), Error);
+  EXPECT_THROW(Session(f.model, {.prefill_chunk = 0}), Error);
+  EXPECT_EQ(Session(f.model, {.context = 5}).context(), 5);
+  EXPECT_EQ(Session(f.model).context(), 6);
+}
+
+TEST(Generate, PromptsGoInChunksAndOnlyWhatIsNew) {
+  Fixture f("ab", 10);
+  Session session(f.model, {.prefill_chunk = 4});
+  session.generate(f.prompt, f.options);
+  EXPECT_EQ(f.network->calls, (std::vector<int64_t>{4, 4, 2, 1, 1}));
+  EXPECT_EQ(session.cached_tokens().size(), 12u);
+  f.network->calls.clear();
+  // The same beginning: only what differs, and always the last token.
+  std::vector<int32_t> next(f.prompt);
+  next[8] = 200;
+  EXPECT_EQ(session.generate(next, f.options).timings.reused_tokens, 8);
+  EXPECT_EQ(f.network->calls[0], 2);
+  EXPECT_EQ(session.generate(next, f.options).timings.reused_tokens, 9);
+  EXPECT_EQ(session.generate(std::vector<int32_t>{5}, f.options).timings.reused_tokens, 0);
+  session.reset();
+  EXPECT_TRUE(session.cached_tokens().empty());
+}
+
+TEST(Generate, CancelStopsAndTheSessionGoesOn) {
+  Fixture f("abcdef", 10);
+  std::atomic<bool> cancel{true};
+  f.options.cancel = &cancel;
+  Session session(f.model, {.prefill_chunk = 4});
+  EXPECT_EQ(session.generate(f.prompt, f.options).stop_reason, StopReason::cancelled);
+  EXPECT_TRUE(f.network->calls.empty());
+  cancel = false;
+  f.network->on_call = [&] { cancel = f.network->calls.size() == 2; };  // in the middle of the prompt
+  EXPECT_EQ(session.generate(f.prompt, f.options).stop_reason, StopReason::cancelled);
+  EXPECT_EQ(session.cached_tokens().size(), 8u);
+  f.network->on_call = [&] { cancel = f.network->calls.size() == 5; };  // in the middle of the answer
+  const GenerateResult r = session.generate(f.prompt, f.options);
+  EXPECT_EQ(r.stop_reason, StopReason::cancelled);
+  EXPECT_EQ(r.timings.reused_tokens, 8);
+  EXPECT_EQ(r.text, "ab");
+  f.network->on_call = nullptr;
+  cancel = false;
+  EXPECT_EQ(session.generate(f.prompt, f.options).text, "abcdef");
+}
+
+TEST(Generate, AnErrorLeavesAFreshSession) {
+  Fixture f("ab");
+  f.network->on_call = [] { fail(ErrorCode::kDevice, "test", "broken"); };
+  Session session(f.model);
+  EXPECT_THROW(session.generate(f.prompt, f.options), Error);
+  EXPECT_TRUE(session.cached_tokens().empty());
+  f.network->on_call = nullptr;
+  EXPECT_EQ(session.generate(f.prompt, f.options).text, "ab");
+}
+
+TEST(Generate, RefusesWhatMakesNoSense) {
+  Fixture f("ab");
+  Session session(f.model);
+  EXPECT_THROW(session.generate({}, f.options), Error);
+  EXPECT_THROW(session.generate(std::vector<int32_t>{-1}, f.options), Error);
+  EXPECT_THROW(session.generate(std::vector<int32_t>{288}, f.options), Error);
+  f.options.max_tokens = -2;
+  EXPECT_THROW(session.generate(f.prompt, f.options), Error);
+  f.options.max_tokens = -1;
+  f.options.stop = {""};
+  EXPECT_THROW(session.generate(f.prompt, f.options), Error);
+  EXPECT_THROW(Session(nullptr), Error);
+}
+
+TEST(Generate, CharactersAreNeverSplit) {
+  Fixture f("\xe6\x9d\xb1\xe4\xba\xac");
+  std::vector<int32_t> script;  // a byte a token
+  for (const char* byte : {"\xe6", "\x9d", "\xb1", "\xe4", "\xba", "\xac"})
+    script.push_back(f.vocabulary->tokenizer->encode(byte).at(0));
+  f.network = std::make_shared<Scripted>(script, 3, 256);
+  f.model->network = f.network;
+  std::vector<std::string> pieces;
+  f.options.on_text = [&](std::string_view text) { pieces.emplace_back(text); };
+  EXPECT_EQ(f.generate().text, "\xe6\x9d\xb1\xe4\xba\xac");
+  EXPECT_EQ(pieces, (std::vector<std::string>{"\xe6\x9d\xb1", "\xe4\xba\xac"}));
+}
+
+TEST(Generate, GreedyAndSeededAnswersRepeat) {
+  const auto model = open_model(tiny("gemma3"), {.exact = true});
+  const std::vector<int32_t> prompt{10, 20, 30, 40};
+  const auto answer = [&](float temperature, uint64_t seed, int64_t chunk) {
+    GenerateOptions options;
+    options.sampling.temperature = temperature;
+    options.sampling.seed = seed;
+    options.max_tokens = 24;
+    options.ignore_eos = true;
+    return Session(model, {.prefill_chunk = chunk}).generate(prompt, options).tokens;
+  };
+  EXPECT_EQ(answer(0, 1, 512).size(), 24u);
+  EXPECT_EQ(answer(0, 1, 512), answer(0, 2, 1));
+  EXPECT_EQ(answer(2, 1, 512), answer(2, 1, 512));
+  EXPECT_NE(answer(2, 1, 512), answer(2, 2, 512));
+}
+
+TEST(Generate, AChatReusesItsCacheAndSaysTheSame) {
+  const auto model = open_model(tiny("qwen3"), {.exact = true});
+  GenerateOptions options;
+  options.sampling.temperature = 0;
+  options.max_tokens = 8;
+  options.ignore_eos = true;
+  Session chat(model);
+  std::vector<int32_t> prompt{1, 2, 3, 4, 5};
+  const auto first = chat.generate(prompt, options);
+  prompt.insert(prompt.end(), first.tokens.begin(), first.tokens.end());
+  prompt.insert(prompt.end(), {7, 8, 9});
+  const auto second = chat.generate(prompt, options);
+  EXPECT_EQ(second.timings.reused_tokens, 12);
+  EXPECT_EQ(second.tokens, Session(model).generate(prompt, options).tokens);
+}
+
+TEST(Perplexity, OfAFlatModelIsItsVocabulary) {
+  Fixture f("");
+  // Equal logits but for one token that the text never holds.
+  const std::vector<int32_t> text{1, 2, 3, 4, 5, 6, 7};
+  const auto model = open_model(tiny("qwen2"), {.exact = true});
+  const auto r = perplexity(*model, text, {.context = 4, .want_logits = true});
+  EXPECT_EQ(r.tokens, 5);  // 3 of the first window, 2 of the second
+  EXPECT_EQ(r.windows, 2);
+  EXPECT_NEAR(r.perplexity, std::exp(r.nll), 1e-9 * r.perplexity);
+  ASSERT_TRUE(r.first_logits.has_value());
+  EXPECT_EQ(r.first_logits->shape(), (Shape{4, 288}));
+  // The sum by hand.
+  const auto cache = model->network->make_cache();
+  const auto rows =
+      model->network->forward(std::span(text).first(4), *cache, LogitRows::all).to_vector<float>();
+  EXPECT_EQ(rows, r.first_logits->to_vector<float>());
+  const auto cache2 = model->network->make_cache();
+  const auto rest =
+      model->network->forward(std::span(text).subspan(4), *cache2, LogitRows::all).to_vector<float>();
+  const auto nll = [](const std::vector<float>& logits, size_t row, int32_t token) {
+    double sum = 0;
+    for (size_t i = 0; i < 288; ++i) sum += std::exp(static_cast<double>(logits[row * 288 + i]));
+    return std::log(sum) - static_cast<double>(logits[row * 288 + static_cast<size_t>(token)]);
+  };
+  const double total =
+      nll(rows, 0, 2) + nll(rows, 1, 3) + nll(rows, 2, 4) + nll(rest, 0, 6) + nll(rest, 1, 7);
+  EXPECT_NEAR(r.nll, total / 5, 1e-6);
+}
+
+TEST(Perplexity, RefusesWhatCannotBeScored) {
+  const auto model = open_model(tiny("qwen2"));
+  const std::vector<int32_t> one{1}, two{1, 2};
+  EXPECT_THROW(perplexity(*model, one), Error);
+  EXPECT_THROW(perplexity(*model, two, {.context = 1}), Error);
+  EXPECT_THROW(perplexity(*model, two, {.context = 257}), Error);
+  std::atomic<bool> cancel{true};
+  try {
+    perplexity(*model, two, {.context = 8, .cancel = &cancel});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.code(), ErrorCode::kCancelled);
+  }
+}
+
+TEST(Bench, CountsAndLimits) {
+  const auto model = open_model(tiny("qwen2"));
+  const auto r = bench(*model, {.prompt = 16, .gen = 4, .depth = 8, .batch = 3});
+  EXPECT_GT(r.prefill_tok_s, 0);
+  EXPECT_GT(r.decode_tok_s, 0);
+  EXPECT_EQ(r.weight_bytes_per_token, model->network->weight_bytes_per_token());
+  EXPECT_GT(r.kv_bytes, 0);
+  EXPECT_THROW(bench(*model, {.prompt = 250, .gen = 7}), Error);
+  EXPECT_THROW(bench(*model, {.prompt = -1}), Error);
+  EXPECT_THROW(bench(*model, {.prompt = 1, .gen = -1}), Error);
+  EXPECT_THROW(bench(*model, {.prompt = 1, .gen = 1, .depth = -1}), Error);
+  EXPECT_THROW(bench(*model, {.prompt = 1, .gen = 1, .batch = 0}), Error);
+  EXPECT_THROW(bench(*model, {.prompt = 1, .gen = 1, .batch = 1025}), Error);
+}
+
+}  // namespace
+}  // namespace uma
