@@ -1,6 +1,8 @@
 #pragma once
 // The inner part of attention: a block of query rows against a range of keys of one key head.
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 
 #include "base/dtype.h"
 
@@ -40,7 +42,29 @@ struct AttentionTile {
 /// The most rows a tile may have.
 inline constexpr int64_t kTileRows = 64;
 
+/// Keys between two updates of the running maximum. 64 rows of scores, keys and values of 128 features then
+/// take 80 KB: they stay in L2.
+inline constexpr int64_t kTileKeys = 64;
+
 /// Computes max, sum and out of the tile, on this thread.
 void attend_tile(const AttentionTile& tile);
+
+// -- For the code of the tiles only. --
+
+/// The score of a key that is not seen.
+inline constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+struct Range {
+  int64_t begin, end;
+};
+
+/// The keys of [begin, end) that row r sees, relative to begin; the mask aside.
+Range visible(const AttentionTile& tile, int64_t r, int64_t begin, int64_t end);
+
+/// Adds the mask to the scores of row r and the `keys` keys from `begin` on; scores lie `step` apart.
+void add_mask(const AttentionTile& tile, int64_t r, int64_t begin, int64_t keys, float* scores, int64_t step);
+
+/// Working memory of this thread, kept from tile to tile; aligned to a vector.
+float* tile_scratch(size_t floats);
 
 }  // namespace uma::cpu

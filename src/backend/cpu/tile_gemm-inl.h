@@ -68,18 +68,40 @@ HWY_INLINE void tile_gemm(int64_t rows, int64_t columns, int64_t depth, const fl
   if (j < columns) gemm_panel<ADD, 8, 1>(rows, depth, a, lda, b + j, c + j, ld);
 }
 
-/// out[j][i] = in[i][j] for in (rows, columns); out's columns rows .. padded - 1 become zero.
+/// Four rows of four, transposed.
+HWY_INLINE void transpose_block(const float* in, int64_t ld_in, float* out, int64_t ld_out) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int64_t j = 0; j < 4; ++j)
+    for (int64_t i = 0; i < 4; ++i) out[j * ld_out + i] = in[i * ld_in + j];
+#else
+  const hn::FixedTag<float, 4> d;
+  const hn::FixedTag<double, 2> dd;
+  const auto pair = [&](int64_t i, bool upper) {
+    const auto a = hn::LoadU(d, in + i * ld_in), b = hn::LoadU(d, in + (i + 1) * ld_in);
+    return hn::BitCast(dd, upper ? hn::InterleaveUpper(d, a, b) : hn::InterleaveLower(d, a, b));
+  };
+  const auto left = pair(0, false), left2 = pair(2, false), right = pair(0, true), right2 = pair(2, true);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dd, left, left2)), d, out);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dd, left, left2)), d, out + ld_out);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(dd, right, right2)), d, out + 2 * ld_out);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(dd, right, right2)), d, out + 3 * ld_out);
+#endif
+}
+
+/// out[j][i] = in[i][j] for in (rows, columns); the columns rows .. padded - 1 of out become zero.
 HWY_NOINLINE void transpose(const float* in, int64_t ld_in, int64_t rows, int64_t columns, float* out,
                             int64_t ld_out, int64_t padded) {
-  // Blocks of 8 columns, so that every line of `in` is used up while it is in L1.
-  for (int64_t j0 = 0; j0 < columns; j0 += 8) {
-    const int64_t j1 = std::min<int64_t>(j0 + 8, columns);
-    for (int64_t j = j0; j < j1; ++j) {
-      float* to = out + j * ld_out;
-      for (int64_t i = 0; i < rows; ++i) to[i] = in[i * ld_in + j];
-      for (int64_t i = rows; i < padded; ++i) to[i] = 0;
-    }
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    int64_t j = 0;
+    for (; j + 4 <= columns; j += 4) transpose_block(in + i * ld_in + j, ld_in, out + j * ld_out + i, ld_out);
+    for (; j < columns; ++j)
+      for (int64_t r = i; r < i + 4; ++r) out[j * ld_out + r] = in[r * ld_in + j];
   }
+  for (; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) out[j * ld_out + i] = in[i * ld_in + j];
+  for (int64_t j = 0; j < columns && rows < padded; ++j)
+    std::fill(out + j * ld_out + rows, out + j * ld_out + padded, 0.0f);
 }
 
 }  // namespace HWY_NAMESPACE
