@@ -47,9 +47,10 @@ using DirectKernel = void (*)(const WeightRows& w, const ActChunk* act, int64_t 
                               int64_t ld_out);
 /// Unpacks `groups` groups of 32 weights of up to 32 rows, starting at `data` (rows row_bytes apart).
 using UnpackKernel = void (*)(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel* panel);
-/// sums[i][r] += tile row i . panel row r over `groups` groups of 32, for m <= kTileRows rows.
+/// to[i * ld + r] = from[i][r] + (tile row i . panel row r over `groups` groups of 32), for m <= kTileRows
+/// rows and all 32 panel rows; from = null stands for zeros.
 using TileKernel = void (*)(const Panel* panel, const ActChunk* act, int groups, int m,
-                            float (*sums)[kPanelRows]);
+                            const float (*from)[kPanelRows], float* to, int64_t ld);
 /// out[i * ld_out + r] = x row i . weight row r, all in f32. scratch: kExactScratch floats, 64-byte aligned.
 using ExactKernel = void (*)(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out,
                              int64_t ld_out, float* scratch);

@@ -257,14 +257,15 @@ constexpr int kWordSteps = F::kMax > 64   ? 1
 
 template <class F, int kM>
 [[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int first,
-                                             int at, float (*sums)[kPanelRows]) {
+                                             int at, const float (*from)[kPanelRows], float* to, int64_t ld) {
   constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
   constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
   __m256 f[kM][2];
 #pragma GCC unroll 2
   for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) f[m][v] = _mm256_load_ps(sums[first + m] + at + 8 * v);
+    for (int v = 0; v < 2; ++v)
+      f[m][v] = from ? _mm256_load_ps(from[first + m] + at + 8 * v) : _mm256_setzero_ps();
   for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
     __m256i sum[kM][2];
 #pragma GCC unroll 2
@@ -313,17 +314,18 @@ template <class F, int kM>
 #pragma GCC unroll 2
   for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) _mm256_store_ps(sums[first + m] + at + 8 * v, f[m][v]);
+    for (int v = 0; v < 2; ++v) _mm256_storeu_ps(to + (first + m) * ld + at + 8 * v, f[m][v]);
 }
 
 template <class F>
-void tile(const Panel* panel, const ActChunk* act, int groups, int m, float (*sums)[kPanelRows]) {
+void tile(const Panel* panel, const ActChunk* act, int groups, int m, const float (*from)[kPanelRows],
+          float* to, int64_t ld) {
   for (int first = 0; first < m; first += 2)
     for (int at = 0; at < kPanelRows; at += 16) {
       if (m - first >= 2)
-        tile_step<F, 2>(panel, act, groups, first, at, sums);
+        tile_step<F, 2>(panel, act, groups, first, at, from, to, ld);
       else
-        tile_step<F, 1>(panel, act, groups, first, at, sums);
+        tile_step<F, 1>(panel, act, groups, first, at, from, to, ld);
     }
 }
 

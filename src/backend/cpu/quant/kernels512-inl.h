@@ -323,14 +323,15 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
 // ---- a tile: kM activation rows x 32 weight rows ----
 
 template <class F, int kM>
-void tile_rows(const Panel* panel, const ActChunk* act, int groups, float (*sums)[kPanelRows]) {
+void tile_rows(const Panel* panel, const ActChunk* act, int groups, const float (*from)[kPanelRows],
+               float* to, int64_t ld) {
   constexpr int kSteps = F::kGroup / 4;
   constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
   __m512 f[kM][2];
 #pragma GCC unroll 6
   for (int m = 0; m < kM; ++m) {
-    f[m][0] = _mm512_load_ps(sums[m]);
-    f[m][1] = _mm512_load_ps(sums[m] + 16);
+    f[m][0] = from ? _mm512_load_ps(from[m]) : _mm512_setzero_ps();
+    f[m][1] = from ? _mm512_load_ps(from[m] + 16) : _mm512_setzero_ps();
   }
   const int count = groups * (32 / F::kGroup);
   for (int g = 0; g < count; ++g) {
@@ -373,26 +374,27 @@ void tile_rows(const Panel* panel, const ActChunk* act, int groups, float (*sums
   }
 #pragma GCC unroll 6
   for (int m = 0; m < kM; ++m) {
-    _mm512_store_ps(sums[m], f[m][0]);
-    _mm512_store_ps(sums[m] + 16, f[m][1]);
+    _mm512_storeu_ps(to + m * ld, f[m][0]);
+    _mm512_storeu_ps(to + m * ld + 16, f[m][1]);
   }
 }
 
 template <class F>
-void tile(const Panel* panel, const ActChunk* act, int groups, int m, float (*sums)[kPanelRows]) {
+void tile(const Panel* panel, const ActChunk* act, int groups, int m, const float (*from)[kPanelRows],
+          float* to, int64_t ld) {
   switch (m) {
     case 1:
-      return tile_rows<F, 1>(panel, act, groups, sums);
+      return tile_rows<F, 1>(panel, act, groups, from, to, ld);
     case 2:
-      return tile_rows<F, 2>(panel, act, groups, sums);
+      return tile_rows<F, 2>(panel, act, groups, from, to, ld);
     case 3:
-      return tile_rows<F, 3>(panel, act, groups, sums);
+      return tile_rows<F, 3>(panel, act, groups, from, to, ld);
     case 4:
-      return tile_rows<F, 4>(panel, act, groups, sums);
+      return tile_rows<F, 4>(panel, act, groups, from, to, ld);
     case 5:
-      return tile_rows<F, 5>(panel, act, groups, sums);
+      return tile_rows<F, 5>(panel, act, groups, from, to, ld);
     default:
-      return tile_rows<F, 6>(panel, act, groups, sums);
+      return tile_rows<F, 6>(panel, act, groups, from, to, ld);
   }
 }
 

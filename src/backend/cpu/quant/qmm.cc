@@ -19,6 +19,8 @@ constexpr std::string_view kOp = "quantized_matmul";
 constexpr int64_t kMostDirectRows = 8;
 // Rows that share one unpacking of the weights: their quantized form stays within the last-level cache.
 constexpr int64_t kRowBlock = 84 * kTileRows;
+// Quantized activations up to this size stay in the second-level cache beside the weights.
+constexpr int64_t kSecondLevelBytes = 384 << 10;
 // Multiply-adds below which waking other threads costs more than it saves.
 constexpr int64_t kSmallWork = 1 << 15;
 
@@ -156,13 +158,33 @@ void direct_product(const Product& p) {
   });
 }
 
+// Panels that pass over one chunk of activations before the next chunk: what comes from the last-level cache
+// is then read once for 128 weight rows, and their sums still fit the second level.
+constexpr int kPanelsTogether = 4;
+
 struct PanelScratch {
   Panel panel;
-  float sums[kRowBlock][kPanelRows];
+  float sums[kPanelsTogether][kRowBlock][kPanelRows];
 };
 
-// One panel of up to 32 weight rows times all tiles; `next` is what the panel after it will read.
-void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, int64_t first, int rows,
+// Asks for the weights that come after those in work, a little at every step, in the order of addresses.
+class Prefetch {
+ public:
+  Prefetch(const uint8_t* data, int64_t bytes, int64_t steps)
+      : at_(data), end_(data + bytes), step_((bytes / steps + 64) & -64) {}
+  void step() {
+    const uint8_t* until = end_ - at_ > step_ ? at_ + step_ : end_;
+    for (; at_ < until; at_ += 64) __builtin_prefetch(at_, 0, 2);
+  }
+
+ private:
+  const uint8_t* at_;
+  const uint8_t* end_;
+  int64_t step_;
+};
+
+// Up to kPanelsTogether panels, `rows` weight rows from `first`, times m activation rows.
+void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, int64_t first, int64_t rows,
                    PanelScratch& s, float* out) {
   const QuantMatrix& weight = p.weights[w];
   const QuantTraits& row = traits(weight.format);
@@ -170,24 +192,30 @@ void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, 
   const TileKernel tile = p.table.tile[index(weight.format)];
   const int64_t bytes = row_bytes(weight.format, weight.cols), step = kChunk / row.block * row.block_bytes;
   const uint8_t* data = weight.data + first * bytes;
-  const int64_t tile_count = (m + kTileRows - 1) / kTileRows, chunks = p.chunks();
-  // The next panel comes in while this one is multiplied, in the order of addresses.
-  const uint8_t* ahead = data + rows * bytes;
-  const int64_t ahead_bytes = std::min<int64_t>(kPanelRows, weight.rows - first - rows) * bytes;
-  std::memset(s.sums, 0, static_cast<size_t>(m) * sizeof s.sums[0]);
+  const int64_t tiles = (m + kTileRows - 1) / kTileRows, chunks = p.chunks(), ld = p.ld_out[w];
+  const int64_t panels = (rows + kPanelRows - 1) / kPanelRows;
+  const int64_t ahead = std::min(rows, weight.rows - first - rows);
+  Prefetch prefetch(data + rows * bytes, ahead * bytes, chunks * panels * tiles);
   for (int64_t c = 0; c < chunks; ++c) {
     const int groups = static_cast<int>(std::min<int64_t>(kGroups, (p.k - c * kChunk) / 32));
-    unpack(data + c * step, bytes, rows, groups, &s.panel);
-    for (int64_t byte = ahead_bytes * c / chunks & -64; byte < ahead_bytes * (c + 1) / chunks; byte += 64)
-      __builtin_prefetch(ahead + byte, 0, 2);
-    for (int64_t t = 0; t < tile_count; ++t) {
-      const int64_t from = m * t / tile_count, to = m * (t + 1) / tile_count;  // tiles of about equal height
-      tile(&s.panel, acts + c * m + from, groups, static_cast<int>(to - from), s.sums + from);
+    for (int64_t n = 0; n < panels; ++n) {
+      const int height = static_cast<int>(std::min<int64_t>(kPanelRows, rows - n * kPanelRows));
+      unpack(data + n * kPanelRows * bytes + c * step, bytes, height, groups, &s.panel);
+      // The last chunk goes straight to the output, where a whole panel does.
+      const bool finish = c + 1 == chunks && height == kPanelRows;
+      for (int64_t t = 0; t < tiles; ++t) {
+        const int64_t from = m * t / tiles, to = m * (t + 1) / tiles;  // tiles of about equal height
+        float(*sums)[kPanelRows] = s.sums[n] + from;
+        tile(&s.panel, acts + c * m + from, groups, static_cast<int>(to - from), c ? sums : nullptr,
+             finish ? out + from * ld + first + n * kPanelRows : sums[0], finish ? ld : kPanelRows);
+        prefetch.step();
+      }
     }
   }
-  const int64_t ld = p.ld_out[w];
-  for (int64_t i = 0; i < m; ++i)
-    std::memcpy(out + i * ld + first, s.sums[i], static_cast<size_t>(rows) * sizeof(float));
+  if (const int64_t left = rows % kPanelRows)
+    for (int64_t i = 0; i < m; ++i)
+      std::memcpy(out + i * ld + first + rows - left, s.sums[panels - 1][i],
+                  static_cast<size_t>(left) * sizeof(float));
 }
 
 // Many rows: weights are unpacked a panel at a time and meet all activation rows while in L1.
@@ -195,15 +223,19 @@ void panel_block(const Product& p, int64_t start, int64_t m) {
   const ActChunk* acts = quantize_rows(p, start, m);
   int64_t panels = 0;
   for (const QuantMatrix& w : p.weights) panels += (w.rows + kPanelRows - 1) / kPanelRows;
-  // Few large runs keep each thread's reads sequential; several a thread even out a slow one.
-  const int64_t tasks = std::clamp<int64_t>(m >= 64 ? panels : panels / 4, 1, num_threads() * 8);
+  // Few rows: reading is the work, in long runs. Many: runs short enough to even out the threads.
+  const bool many = m * p.chunks() * static_cast<int64_t>(sizeof(ActChunk)) > kSecondLevelBytes;
+  const int64_t together = many ? kPanelsTogether : 1;
+  const int64_t threads = num_threads(), wanted = (panels + kPanelsTogether - 1) / kPanelsTogether;
+  const int64_t tasks = m < 64 ? std::clamp<int64_t>(wanted, 1, threads * 4)
+                               : std::min((wanted + threads - 1) / threads * threads, panels);
   parallel_for(tasks, [&](int64_t part) {
     static thread_local Scratch<PanelScratch> scratch;
     PanelScratch& s = *scratch.get(1);
     for_part(p.weights, part, tasks, kPanelRows, [&](size_t w, int64_t first, int64_t count) {
-      for (int64_t r = first; r < first + count; r += kPanelRows)
-        panel_product(p, acts, m, w, r, static_cast<int>(std::min<int64_t>(kPanelRows, first + count - r)), s,
-                      p.out[w] + start * p.ld_out[w]);
+      const int64_t step = together * kPanelRows;
+      for (int64_t r = first; r < first + count; r += step)
+        panel_product(p, acts, m, w, r, std::min(step, first + count - r), s, p.out[w] + start * p.ld_out[w]);
     });
   });
 }
