@@ -31,7 +31,7 @@ HWY_INLINE void store_block_sum(D d, hn::Vec<D> v, float* out) {
 #endif
 
 /// The sums over the lanes of four vectors, as four floats.
-HWY_INLINE void store_sums(DF d, VF a, VF b, VF c, VF e, float* out) {
+HWY_INLINE void store_sums([[maybe_unused]] DF d, VF a, VF b, VF c, VF e, float* out) {
 #if HWY_TARGET == HWY_SCALAR
   out[0] = hn::GetLane(a);
   out[1] = hn::GetLane(b);

@@ -3,8 +3,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/attention_tile.cc"
-#include <hwy/foreach_target.h>
 #include "backend/cpu/simd_targets.h"
+
+#include <hwy/foreach_target.h>
 
 #include "backend/cpu/attention_few-inl.h"
 #include "backend/cpu/attention_many-inl.h"

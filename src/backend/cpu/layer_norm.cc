@@ -4,8 +4,9 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backend/cpu/layer_norm.cc"
-#include <hwy/foreach_target.h>
 #include "backend/cpu/simd_targets.h"
+
+#include <hwy/foreach_target.h>
 
 #include "backend/cpu/fast_math-inl.h"
 #include "backend/cpu/simd_dispatch.h"

@@ -1,8 +1,9 @@
 #pragma once
 // How Highway's per-target copies of a kernel are chosen: by current_isa(), so that UMA_ISA and set_isa
 // reach them. Include it after hwy/foreach_target.h.
-#include <hwy/highway.h>
 #include "backend/cpu/simd_targets.h"
+
+#include <hwy/highway.h>
 
 #include "backend/cpu/isa/isa.h"
 
