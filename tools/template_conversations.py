@@ -128,6 +128,10 @@ def conversations():
     add("reasoning", [USER, reason, MORE], **gen)
     add("reasoning_last", [USER, reason])
     add("reasoning_tool", [USER, call("get_weather", {"town": "Oslo"}, reasoning_content="I need data.", thinking="I need data."), result("1")], tools=tools, **gen)
+    think = {"reasoning_content": "I need data.", "thinking": "I need data."}
+    add("reasoning_tool_text", [SYSTEM, USER, call("get_weather", arguments, content="", **think), result("1"), dict(ANSWER, **think), MORE], tools=tools, **gen)
+    add("reasoning_tool_only", [USER, call("get_weather", {"town": "Oslo"}, content="", **think), result("1")], tools=tools, reasoning_effort="low", **gen)
+    add("tool_call_text_last", [USER, call("now", {}, content="Wait.")], tools=[BARE])
     add("thinking_field", [USER, {"role": "assistant", "content": "Paris.", "thinking": "Easy."}, MORE], **gen)
     add("think_tags", [USER, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nParis."}, MORE], **gen)
     add("think_tags_last", [USER, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nParis."}])
@@ -140,6 +144,9 @@ def conversations():
     add("parts", [{"role": "user", "content": parts("Describe ", {"type": "image"}, " this ", {"type": "image_url", "image_url": {"url": "http://x"}})}], **gen)
     add("parts_text", [{"role": "system", "content": parts("sys")}, {"role": "user", "content": parts("one", "two")}, {"role": "assistant", "content": parts("three")}, USER], **gen)
     add("parts_unknown", [{"role": "user", "content": parts({"type": "audio", "audio": "x"}, "hm")}], **gen)
+    simple = {"type": "function", "function": {"name": "add", "description": "Adds.", "parameters": {"type": "object", "properties": {"a": {"type": "integer", "description": "first"}, "b": {"type": "number"}}, "required": ["a", "b"]}}}
+    add("simple_tool", [SYSTEM, USER, call("add", {"a": 1, "b": 2.5}, id="functions.add:0"), result("3.5", "functions.add:0", "add"), ANSWER], tools=[simple], **gen)
+    add("simple_tool_only", [USER], tools=[simple], **gen)
     add("documents", [USER], documents=[{"title": "A", "text": "alpha", "doc_id": 1}, {"title": "B", "text": "beta", "doc_id": 2, "snippet": "s"}], **gen)
     add("documents_controls", [USER], documents=[{"title": "A", "text": "alpha", "contents": "x"}], controls={"citations": True, "hallucinations": True, "length": "short"}, available_tools=[WEATHER], **gen)
     add("chat_extras", [USER], safety_mode="STRICT", citation_mode="FAST", preamble="P", developer_preamble="D", date="2025-01-01", **gen)

@@ -1,11 +1,6 @@
-"""The Jinja2 environment in which the Python package `transformers` renders chat templates.
-
-Rebuilt here from its documented behaviour, so that the oracle needs only `jinja2`; where transformers can be
-imported, its own environment is used.
-"""
+"""The Jinja2 environment in which the Python package `transformers` renders chat templates, with a fixed clock."""
 
 import datetime
-import json
 
 NOW = 1700000000  # what strftime_now answers in goldens
 
@@ -36,7 +31,3 @@ def render(env, template, variables):
         return (kind, str(e) if kind == "raise" else "%s: %s" % (type(e).__name__, e))
     except Exception as e:  # what the template did wrong comes as any Python exception
         return ("error", "%s: %s" % (type(e).__name__, str(e)[:300]))
-
-
-def loads(text):
-    return json.loads(text)

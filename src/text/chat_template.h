@@ -24,7 +24,7 @@ struct TemplateLimits {
   size_t max_depth = 600;           // nesting: of the source, of the JSON, of calls while rendering
   uint64_t max_steps = 50'000'000;  // nodes evaluated, items visited, 64-byte pieces of text moved
   size_t max_output_bytes = size_t{64} << 20;
-  size_t max_memory_bytes = size_t{512} << 20;  // live values and text under construction
+  size_t max_memory_bytes = size_t{256} << 20;  // live values and text under construction
 };
 
 /// Variables that a conversation is rendered with. Empty token strings are passed as empty strings.

@@ -12,6 +12,7 @@ constexpr size_t kIndexFrom = 9;  // a dict with fewer entries is searched from 
 
 Object::Object(Runtime& runtime, Kind k, size_t bytes) : rt(&runtime), charged(0), kind(k) {
   runtime.charge(bytes);
+  runtime.step(2);  // what an allocation costs next to an evaluated node
   charged = bytes;
 }
 
