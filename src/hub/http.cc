@@ -1,8 +1,14 @@
 // The one file that sees Asio, Beast and TLS: they are slow to compile.
+#if defined(__SANITIZE_THREAD__)
+// Asio's fences, of which TSan sees nothing: one thread runs all here.
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
 #include "hub/http.h"
 
 #include <netdb.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -38,6 +44,20 @@ constexpr size_t kChunk = 64 * 1024;
   throw HttpError(transient, message);
 }
 
+/// IPv6 and IPv4 in turn, each in the order given: a network that carries only one of them loses one attempt.
+std::vector<tcp::endpoint> alternating(const std::vector<tcp::endpoint>& endpoints) {
+  std::vector<tcp::endpoint> first, second, result;
+  for (const tcp::endpoint& e : endpoints) {
+    const bool like_first = e.protocol() == endpoints.front().protocol();
+    (like_first ? first : second).push_back(e);
+  }
+  for (size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
+    if (i < first.size()) result.push_back(first[i]);
+    if (i < second.size()) result.push_back(second[i]);
+  }
+  return result;
+}
+
 /// getaddrinfo has no time limit and cannot be stopped, so it runs on a thread that may outlive the call.
 std::vector<tcp::endpoint> look_up(const std::string& host, uint16_t port, const HttpOptions& options) {
   struct Answer {
@@ -51,7 +71,6 @@ std::vector<tcp::endpoint> look_up(const std::string& host, uint16_t port, const
   std::thread([answer, host, port] {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
     addrinfo* list = nullptr;
     const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
     std::lock_guard lock(answer->mutex);
@@ -79,7 +98,7 @@ std::vector<tcp::endpoint> look_up(const std::string& host, uint16_t port, const
   if (answer->code != 0 || answer->endpoints.empty())
     fail_http(false, fmt::format("{} cannot be found: {}", host,
                                  answer->code ? ::gai_strerror(answer->code) : "it has no address"));
-  return answer->endpoints;
+  return alternating(answer->endpoints);
 }
 
 /// A connection, maybe with TLS on it, whose every step has a time limit and can be cancelled.
