@@ -15,8 +15,6 @@ namespace {
 
 constexpr std::string_view kOp = "quantized_matmul";
 
-// Rows up to here go four at a time straight over the weights; more rows pay for unpacking a panel.
-constexpr int64_t kMostDirectRows = 8;
 // Rows that share one unpacking of the weights: their quantized form stays within the last-level cache.
 constexpr int64_t kRowBlock = 84 * kTileRows;
 // Quantized activations up to this size stay in the second-level cache beside the weights.
@@ -137,7 +135,7 @@ const ActChunk* quantize_rows(const Product& p, int64_t first, int64_t count) {
   return acts;
 }
 
-// A few rows: each weight row is read once for up to four of them.
+// A few rows: each weight row is read once for up to four of them. Panels are faster from five on.
 void direct_product(const Product& p) {
   const ActChunk* acts = quantize_rows(p, 0, p.m);
   parallel_parts(p.m * p.k * rows_of(p.weights), [&](int64_t part, int64_t parts) {
@@ -146,14 +144,10 @@ void direct_product(const Product& p) {
       float* out = p.out[w] + first;
       const int64_t ld = p.ld_out[w];
       const WeightRows rows = rows_at(p.weights[w], first, count);
-      if (p.m <= kDirectRows) return kernel(rows, acts, p.m, static_cast<int>(p.m), out, ld);
-      // A weight row stays in L1 while the groups of four pass over it.
-      for (int64_t r = 0; r < count; ++r) {
-        const WeightRows one = {rows.data + r * rows.row_bytes, rows.row_bytes, 1, rows.k};
-        for (int64_t i = 0; i < p.m; i += kDirectRows)
-          kernel(one, acts + i, p.m, static_cast<int>(std::min<int64_t>(kDirectRows, p.m - i)),
-                 out + i * ld + r, ld);
-      }
+      // More rows than that come here on a machine whose kernels have no panels.
+      for (int64_t i = 0; i < p.m; i += kDirectRows)
+        kernel(rows, acts + i, p.m, static_cast<int>(std::min<int64_t>(kDirectRows, p.m - i)), out + i * ld,
+               ld);
     });
   });
 }
@@ -287,7 +281,7 @@ void run(const Product& p, bool exact) {
   const bool panels = std::all_of(p.weights.begin(), p.weights.end(), [&](const QuantMatrix& w) {
     return p.table.unpack[index(w.format)] != nullptr;
   });
-  if (p.m <= kMostDirectRows || !panels) return direct_product(p);
+  if (p.m <= kDirectRows || !panels) return direct_product(p);
   for (int64_t at = 0; at < p.m; at += kRowBlock) panel_block(p, at, std::min(kRowBlock, p.m - at));
 }
 
