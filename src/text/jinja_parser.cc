@@ -228,9 +228,9 @@ std::unique_ptr<Stmt> Parser::if_statement() {
   for (;;) {
     s->exprs.push_back(tuple({.with_condition = false}));
     s->bodies.push_back(block_body({"elif", "else", "endif"}));
-    const std::string word = take().text;
-    if (word == "elif") continue;
-    if (word == "else") {
+    const Token word = take();
+    if (word.is_name("elif")) continue;
+    if (word.is_name("else")) {
       s->bodies.push_back(block_body({"endif"}));
       take();
     }
