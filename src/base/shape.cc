@@ -1,5 +1,9 @@
 #include "base/shape.h"
 
+#include <fmt/format.h>
+
+#include <fmt/format.h>
+
 #include "base/error.h"
 
 namespace uma {
@@ -13,13 +17,12 @@ std::string to_string(const Shape& shape) {
 int64_t num_elements(const Shape& shape) {
   // Zero anywhere makes the product zero, whatever the others are.
   for (int64_t extent : shape) {
-    check(extent >= 0, ErrorCode::kShape, "shape", "{} has a negative extent", to_string(shape));
+    check(extent >= 0, ErrorCode::kShape, "shape", "{} has a negative extent", shape);
     if (extent == 0) return 0;
   }
   int64_t n = 1;
   for (int64_t extent : shape)
-    check(mul_fits(n, extent, &n), ErrorCode::kLimit, "shape", "{} has more than 2^63 elements",
-          to_string(shape));
+    check(mul_fits(n, extent, &n), ErrorCode::kLimit, "shape", "{} has more than 2^63 elements", shape);
   return n;
 }
 
@@ -49,11 +52,15 @@ Shape broadcast_shapes(const Shape& a, const Shape& b, std::string_view op) {
     int64_t& extent = out[lead + i];
     const int64_t other = shorter[i];
     if (extent == other || other == 1) continue;
-    check(extent == 1, ErrorCode::kShape, op, "shapes {} and {} cannot be broadcast together", to_string(a),
-          to_string(b));
+    check(extent == 1, ErrorCode::kShape, op, "shapes {} and {} cannot be broadcast together", a, b);
     extent = other;
   }
   return out;
 }
 
 }  // namespace uma
+
+auto fmt::formatter<uma::Shape>::format(const uma::Shape& shape, format_context& context) const
+    -> format_context::iterator {
+  return fmt::formatter<std::string_view>::format(uma::to_string(shape), context);
+}

@@ -1,5 +1,7 @@
 #pragma once
 // Shapes and strides, in 64 bits and counted in elements.
+#include <fmt/core.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -35,3 +37,9 @@ inline bool add_fits(int64_t a, int64_t b, int64_t* out) {
 }
 
 }  // namespace uma
+
+/// A shape as an argument of check() is written out only if the check fails.
+template <>
+struct fmt::formatter<uma::Shape> : fmt::formatter<std::string_view> {
+  auto format(const uma::Shape& shape, format_context& context) const -> format_context::iterator;
+};

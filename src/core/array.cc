@@ -55,7 +55,7 @@ std::vector<array> array::make_many(std::vector<Node::Output> outputs, std::shar
 
 array array::from_bytes(const void* values, int64_t count, Shape shape, DType dtype) {
   const int64_t size = num_elements(shape);
-  check(size == count, ErrorCode::kShape, "array", "{} values do not fill shape {}", count, to_string(shape));
+  check(size == count, ErrorCode::kShape, "array", "{} values do not fill shape {}", count, shape);
   const size_t bytes = static_cast<size_t>(count * size_of(dtype));
   auto buffer = Buffer::allocate(bytes, Device{});
   if (bytes) std::memcpy(buffer->data(), values, bytes);
@@ -67,8 +67,8 @@ array array::from_buffer(std::shared_ptr<Buffer> buffer, int64_t offset, Shape s
   int64_t bytes = 0, end = 0;
   check(offset >= 0 && mul_fits(size, size_of(dtype), &bytes) && add_fits(offset, bytes, &end) &&
             static_cast<uint64_t>(end) <= buffer->bytes(),
-        ErrorCode::kShape, "array", "shape {} of {} at byte {} does not fit a buffer of {} bytes",
-        to_string(shape), name_of(dtype), offset, buffer->bytes());
+        ErrorCode::kShape, "array", "shape {} of {} at byte {} does not fit a buffer of {} bytes", shape,
+        name_of(dtype), offset, buffer->bytes());
   auto tensor = std::make_shared<Tensor>();
   tensor->size = size;
   tensor->strides = row_major_strides(shape);

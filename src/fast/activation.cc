@@ -8,7 +8,7 @@ namespace {
 
 array gated(const array& gate, const array& up, const OpInfo& op) {
   check(gate.shape() == up.shape(), ErrorCode::kShape, op.name, "gate has shape {} and up has {}",
-        to_string(gate.shape()), to_string(up.shape()));
+        gate.shape(), up.shape());
   check(is_floating(gate.dtype()) && gate.dtype() == up.dtype(), ErrorCode::kDType, op.name,
         "takes two arrays of one float dtype, not {} and {}", name_of(gate.dtype()), name_of(up.dtype()));
   return array::make(gate.shape(), gate.dtype(), op, {gate, up});

@@ -21,8 +21,7 @@ bool is_f32_or_half(DType d) {
 
 void check_shapes(const array& q, const array& k, const array& v) {
   const auto all = [&](std::string_view rule) {
-    return fmt::format("{}: q {}, k {}, v {}", rule, to_string(q.shape()), to_string(k.shape()),
-                       to_string(v.shape()));
+    return fmt::format("{}: q {}, k {}, v {}", rule, q.shape(), k.shape(), v.shape());
   };
   const auto need = [&](bool ok, std::string_view rule) {
     if (!ok) fail(ErrorCode::kShape, kName, "{}", all(rule));
@@ -52,8 +51,7 @@ void check_mask(const array& mask, const Shape& scores) {
     const int64_t extent = mask.shape()[i];
     fits = extent == 1 || extent == scores[4 - mask.ndim() + i];
   }
-  check(fits, ErrorCode::kShape, kName, "mask of shape {} does not broadcast to {}", to_string(mask.shape()),
-        to_string(scores));
+  check(fits, ErrorCode::kShape, kName, "mask of shape {} does not broadcast to {}", mask.shape(), scores);
 }
 
 }  // namespace

@@ -9,8 +9,7 @@ namespace {
 
 array check_vector(const array& v, const array& x, std::string_view name) {
   check(v.ndim() == 1 && v.shape(0) == x.shape(-1), ErrorCode::kShape, "layer_norm",
-        "{} of shape {} does not fit the last axis of x, of shape {}", name, to_string(v.shape()),
-        to_string(x.shape()));
+        "{} of shape {} does not fit the last axis of x, of shape {}", name, v.shape(), x.shape());
   check(is_floating(v.dtype()), ErrorCode::kDType, "layer_norm", "takes a float {}, not {}", name,
         name_of(v.dtype()));
   return astype(v, x.dtype() == DType::float64 ? DType::float64 : DType::float32);

@@ -16,8 +16,8 @@ void check_matrix(const QuantizedMatrix& w, std::string_view op) {
         name_of(w.data.dtype()));
   const Shape expected{w.rows, row_bytes(w.format, w.cols)};
   check(w.data.shape() == expected, ErrorCode::kShape, op,
-        "{} weights of {} x {} are bytes of shape {}, not {}", format.name, w.rows, w.cols,
-        to_string(expected), to_string(w.data.shape()));
+        "{} weights of {} x {} are bytes of shape {}, not {}", format.name, w.rows, w.cols, expected,
+        w.data.shape());
 }
 
 namespace {
@@ -25,7 +25,7 @@ namespace {
 void check_input(const array& x, const QuantizedMatrix& w) {
   constexpr std::string_view kName = "quantized_matmul";
   check(x.ndim() >= 1 && x.shape(-1) == w.cols, ErrorCode::kShape, kName,
-        "x of shape {} does not fit a matrix of {} x {}", to_string(x.shape()), w.rows, w.cols);
+        "x of shape {} does not fit a matrix of {} x {}", x.shape(), w.rows, w.cols);
   check(is_floating(x.dtype()) && x.dtype() != DType::float64, ErrorCode::kDType, kName,
         "takes float32, float16 or bfloat16, not {}", name_of(x.dtype()));
 }

@@ -14,8 +14,7 @@ array rms_norm(const array& x, const std::optional<array>& weight, float eps) {
   std::vector<array> inputs{x};
   if (weight) {
     check(weight->ndim() == 1 && weight->shape(0) == x.shape(-1), ErrorCode::kShape, "rms_norm",
-          "weight of shape {} does not fit the last axis of x, of shape {}", to_string(weight->shape()),
-          to_string(x.shape()));
+          "weight of shape {} does not fit the last axis of x, of shape {}", weight->shape(), x.shape());
     check(is_floating(weight->dtype()), ErrorCode::kDType, "rms_norm", "takes a float weight, not {}",
           name_of(weight->dtype()));
     // One dtype of weights for the kernels: what they accumulate in.

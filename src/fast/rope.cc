@@ -12,8 +12,7 @@ namespace uma {
 
 array rope(const array& x, int dims, bool traditional, float base, float scale, int64_t offset,
            const std::optional<array>& freqs) {
-  check(x.ndim() >= 2, ErrorCode::kShape, "rope", "needs an array (..., T, D), not of shape {}",
-        to_string(x.shape()));
+  check(x.ndim() >= 2, ErrorCode::kShape, "rope", "needs an array (..., T, D), not of shape {}", x.shape());
   check(is_floating(x.dtype()) && x.dtype() != DType::float64, ErrorCode::kDType, "rope",
         "takes float16, bfloat16 or float32, not {}", name_of(x.dtype()));
   check(dims >= 2 && dims % 2 == 0 && dims <= x.shape(-1), ErrorCode::kInvalidArgument, "rope",
@@ -23,7 +22,7 @@ array rope(const array& x, int dims, bool traditional, float base, float scale, 
   std::vector<array> inputs{x};
   if (freqs) {
     check(freqs->ndim() == 1 && freqs->shape(0) == dims / 2, ErrorCode::kShape, "rope",
-          "freqs must have shape ({},) for {} dims, not {}", dims / 2, dims, to_string(freqs->shape()));
+          "freqs must have shape ({},) for {} dims, not {}", dims / 2, dims, freqs->shape());
     check(is_floating(freqs->dtype()), ErrorCode::kDType, "rope", "takes float freqs, not {}",
           name_of(freqs->dtype()));
     inputs.push_back(astype(*freqs, DType::float32));

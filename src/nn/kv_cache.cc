@@ -32,11 +32,10 @@ std::pair<array, array> KVCache::update_and_fetch(const array& k, const array& v
   check(k.ndim() == 4 && v.ndim() == 4 && k.shape(0) == 1 && v.shape(0) == 1 && k.shape(1) == v.shape(1) &&
             k.shape(2) == v.shape(2),
         ErrorCode::kShape, "kv_cache", "takes keys and values (1, heads, tokens, features), not {} and {}",
-        to_string(k.shape()), to_string(v.shape()));
-  check(fits(k, keys_) && fits(v, values_), ErrorCode::kShape, "kv_cache",
-        "keys {} and values {} do not fit what it holds, {} and {}", to_string(k.shape()),
-        to_string(v.shape()), keys_ ? to_string(keys_->shape()) : "",
-        values_ ? to_string(values_->shape()) : "");
+        k.shape(), v.shape());
+  if (!fits(k, keys_) || !fits(v, values_))
+    fail(ErrorCode::kShape, "kv_cache", "keys {} and values {} do not fit what it holds, {} and {}",
+         k.shape(), v.shape(), keys_->shape(), values_->shape());
   check(is_floating(k.dtype()) && is_floating(v.dtype()), ErrorCode::kDType, "kv_cache",
         "takes float keys and values, not {} and {}", name_of(k.dtype()), name_of(v.dtype()));
   const int64_t end = offset_ + k.shape(2);

@@ -46,7 +46,7 @@ array diagonal_index(int64_t n, int64_t m) {
 
 array triangle(const array& x, int64_t k, bool lower) {
   check(x.ndim() >= 2, ErrorCode::kShape, lower ? "tril" : "triu",
-        "needs at least 2 dimensions, not shape {}", to_string(x.shape()));
+        "needs at least 2 dimensions, not shape {}", x.shape());
   const array index = diagonal_index(x.shape(-2), x.shape(-1));
   const array bound(k, DType::int64);
   return where(lower ? less_equal(index, bound) : greater_equal(index, bound), x, array(0, x.dtype()));

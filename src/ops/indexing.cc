@@ -42,8 +42,7 @@ Range resolve(int64_t start, int64_t stop, int64_t step, int64_t extent) {
 array slice(const array& x, const Shape& start, const Shape& stop, const Shape& strides) {
   check(
       start.size() == x.ndim() && stop.size() == x.ndim() && (strides.empty() || strides.size() == x.ndim()),
-      ErrorCode::kShape, "slice", "needs {} starts, stops and steps for shape {}", x.ndim(),
-      to_string(x.shape()));
+      ErrorCode::kShape, "slice", "needs {} starts, stops and steps for shape {}", x.ndim(), x.shape());
   SliceParams params;
   Shape shape;
   bool whole = true;
@@ -70,15 +69,15 @@ array slice_axis(const array& x, int axis, int64_t start, int64_t stop) {
 
 array slice_update(const array& x, const array& update, const Shape& start) {
   check(start.size() == x.ndim() && update.ndim() == x.ndim(), ErrorCode::kShape, "slice_update",
-        "x of shape {}, update of shape {} and {} starts do not go together", to_string(x.shape()),
-        to_string(update.shape()), start.size());
+        "x of shape {}, update of shape {} and {} starts do not go together", x.shape(), update.shape(),
+        start.size());
   check(x.dtype() == update.dtype(), ErrorCode::kDType, "slice_update", "x is {}, the update {}",
         name_of(x.dtype()), name_of(update.dtype()));
   for (size_t i = 0; i < x.ndim(); ++i) {
     int64_t end = 0;
     check(start[i] >= 0 && add_fits(start[i], update.shape()[i], &end) && end <= x.shape()[i],
           ErrorCode::kShape, "slice_update", "an update of shape {} at {} does not fit shape {}",
-          to_string(update.shape()), to_string(start), to_string(x.shape()));
+          update.shape(), start, x.shape());
   }
   return array::make(x.shape(), x.dtype(), kSliceUpdate, SliceUpdateParams{start}, {x, update});
 }
@@ -116,7 +115,7 @@ array scatter_add(const array& x, const array& indices, const array& updates, in
   for (const int64_t extent : indices.shape()) shape.push_back(extent);
   for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
   check(updates.shape() == shape, ErrorCode::kShape, "scatter_add", "updates have shape {}, not {}",
-        to_string(updates.shape()), to_string(shape));
+        updates.shape(), shape);
   return array::make(x.shape(), x.dtype(), kScatterAdd, AxisParams{axis},
                      {x, astype(indices, DType::int64), astype(updates, x.dtype())});
 }
@@ -127,8 +126,7 @@ array scatter_add_along_axis(const array& x, const array& indices, const array& 
   Shape shape = x.shape();
   if (indices.ndim() == x.ndim()) shape[static_cast<size_t>(axis)] = indices.shape(axis);
   check(indices.shape() == shape && updates.shape() == shape, ErrorCode::kShape, "scatter_add_along_axis",
-        "indices {} and updates {} must have shape {}", to_string(indices.shape()),
-        to_string(updates.shape()), to_string(shape));
+        "indices {} and updates {} must have shape {}", indices.shape(), updates.shape(), shape);
   return array::make(x.shape(), x.dtype(), kScatterAddAlongAxis, AxisParams{axis},
                      {x, astype(indices, DType::int64), astype(updates, x.dtype())});
 }
@@ -142,12 +140,12 @@ array concatenate(const std::vector<array>& arrays, int axis) {
   for (size_t i = 1; i < arrays.size(); ++i) {
     Shape other = arrays[i].shape();
     check(other.size() == shape.size(), ErrorCode::kShape, "concatenate",
-          "shapes {} and {} differ in dimensions", to_string(arrays[0].shape()), to_string(other));
+          "shapes {} and {} differ in dimensions", arrays[0].shape(), other);
     check(add_fits(shape[at], other[at], &shape[at]), ErrorCode::kLimit, "concatenate",
           "the result is too long");
     other[at] = shape[at];
     check(other == shape, ErrorCode::kShape, "concatenate", "shapes {} and {} differ beside axis {}",
-          to_string(arrays[0].shape()), to_string(arrays[i].shape()), axis);
+          arrays[0].shape(), arrays[i].shape(), axis);
     dtype = promote(dtype, arrays[i].dtype());
   }
   if (arrays.size() == 1) return arrays[0];
@@ -161,7 +159,7 @@ array stack(const std::vector<array>& arrays, int axis) {
   std::vector<array> expanded;
   for (const array& a : arrays) {
     check(a.shape() == arrays[0].shape(), ErrorCode::kShape, "stack", "shapes {} and {} differ",
-          to_string(arrays[0].shape()), to_string(a.shape()));
+          arrays[0].shape(), a.shape());
     expanded.push_back(expand_dims(a, {axis}));
   }
   return concatenate(expanded, normalize_axis(axis, arrays[0].ndim() + 1, "stack"));
@@ -171,7 +169,7 @@ std::vector<array> split(const array& x, int64_t parts, int axis) {
   axis = normalize_axis(axis, x.ndim(), "split");
   const int64_t extent = x.shape(axis);
   check(parts > 0 && extent % parts == 0, ErrorCode::kShape, "split",
-        "axis {} of shape {} does not split into {} equal parts", axis, to_string(x.shape()), parts);
+        "axis {} of shape {} does not split into {} equal parts", axis, x.shape(), parts);
   std::vector<array> out;
   for (int64_t i = 0; i < parts; ++i)
     out.push_back(slice_axis(x, axis, i * (extent / parts), (i + 1) * (extent / parts)));

@@ -21,8 +21,7 @@ array matmul(const array& x, const array& y) {
   const bool row = x.ndim() == 1, column = y.ndim() == 1;
   const array a = astype(row ? expand_dims(x, {0}) : x, d), b = astype(column ? expand_dims(y, {1}) : y, d);
   check(a.shape(-1) == b.shape(-2), ErrorCode::kShape, "matmul",
-        "shapes {} and {} do not chain: {} columns, {} rows", to_string(x.shape()), to_string(y.shape()),
-        a.shape(-1), b.shape(-2));
+        "shapes {} and {} do not chain: {} columns, {} rows", x.shape(), y.shape(), a.shape(-1), b.shape(-2));
   Shape batch = broadcast_shapes(Shape(a.shape().begin(), a.shape().end() - 2),
                                  Shape(b.shape().begin(), b.shape().end() - 2), "matmul");
   Shape a_shape = batch, b_shape = batch, out = batch;

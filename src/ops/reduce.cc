@@ -38,7 +38,7 @@ array reduce(Reduction kind, std::string_view name, const array& x, const Axes& 
   Shape shape = x.shape();
   for (const int axis : params.axes) {
     check((kind != Reduction::max && kind != Reduction::min) || shape[static_cast<size_t>(axis)] > 0,
-          ErrorCode::kInvalidArgument, name, "an empty axis of shape {} has none", to_string(x.shape()));
+          ErrorCode::kInvalidArgument, name, "an empty axis of shape {} has none", x.shape());
     shape[static_cast<size_t>(axis)] = 1;
   }
   const bool logical = kind == Reduction::all || kind == Reduction::any;
@@ -55,7 +55,7 @@ array arg_reduce(bool largest, const array& x, int axis, bool keepdims) {
   check(x.dtype() != DType::complex64, ErrorCode::kDType, name, "does not take complex64");
   Shape shape = x.shape();
   check(shape[static_cast<size_t>(axis)] > 0, ErrorCode::kInvalidArgument, name,
-        "an empty axis of shape {} has none", to_string(shape));
+        "an empty axis of shape {} has none", shape);
   shape[static_cast<size_t>(axis)] = 1;
   const array out =
       array::make(std::move(shape), DType::uint32, kArgReduce, ArgReduceParams{largest, axis}, {x});

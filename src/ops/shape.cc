@@ -15,18 +15,18 @@ array reshape(const array& x, Shape shape) {
   int unknown = -1;
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] == -1) {
-      check(unknown < 0, ErrorCode::kShape, "reshape", "{} has more than one -1", to_string(shape));
+      check(unknown < 0, ErrorCode::kShape, "reshape", "{} has more than one -1", shape);
       unknown = static_cast<int>(i);
     } else {
       check(shape[i] >= 0 && mul_fits(known, shape[i], &known), ErrorCode::kShape, "reshape",
-            "{} is no shape", to_string(shape));
+            "{} is no shape", shape);
     }
   }
   if (unknown >= 0 && known > 0 && x.size() % known == 0)
     shape[static_cast<size_t>(unknown)] = x.size() / known;
   check((unknown < 0 || shape[static_cast<size_t>(unknown)] >= 0) && num_elements(shape) == x.size(),
-        ErrorCode::kShape, "reshape", "{} elements of shape {} do not fit shape {}", x.size(),
-        to_string(x.shape()), to_string(shape));
+        ErrorCode::kShape, "reshape", "{} elements of shape {} do not fit shape {}", x.size(), x.shape(),
+        shape);
   if (shape == x.shape()) return x;
   return array::make(shape, x.dtype(), kReshape, ReshapeParams{shape}, {x});
 }
@@ -44,7 +44,7 @@ array transpose(const array& x, const std::vector<int>& axes) {
     seen[static_cast<size_t>(axis)] = true;
   }
   check(params.axes.size() == x.ndim(), ErrorCode::kInvalidArgument, "transpose",
-        "needs all {} axes of an array of shape {}, not {}", n, to_string(x.shape()), params.axes.size());
+        "needs all {} axes of an array of shape {}, not {}", n, x.shape(), params.axes.size());
   if (std::is_sorted(params.axes.begin(), params.axes.end())) return x;
   Shape shape;
   for (const int axis : params.axes) shape.push_back(x.shape()[static_cast<size_t>(axis)]);
@@ -86,8 +86,7 @@ array squeeze(const array& x, const std::vector<int>& axes) {
   std::vector<bool> dropped(x.ndim());
   for (const int axis : axes) {
     const auto at = static_cast<size_t>(normalize_axis(axis, x.ndim(), "squeeze"));
-    check(x.shape()[at] == 1, ErrorCode::kShape, "squeeze", "axis {} of shape {} is not 1", axis,
-          to_string(x.shape()));
+    check(x.shape()[at] == 1, ErrorCode::kShape, "squeeze", "axis {} of shape {} is not 1", axis, x.shape());
     dropped[at] = true;
   }
   Shape shape;
@@ -114,7 +113,7 @@ array flatten(const array& x, int start, int end) {
 array broadcast_to(const array& x, const Shape& shape) {
   if (x.shape() == shape) return x;
   check(broadcast_shapes(x.shape(), shape, "broadcast_to") == shape, ErrorCode::kShape, "broadcast_to",
-        "shape {} cannot become {}", to_string(x.shape()), to_string(shape));
+        "shape {} cannot become {}", x.shape(), shape);
   return array::make(shape, x.dtype(), kBroadcastTo, ReshapeParams{shape}, {x});
 }
 
