@@ -82,17 +82,20 @@ template <int kW, int kM>
   for (int r = 0; r < kW; ++r)
 #pragma GCC unroll 4
     for (int m = 0; m < kM; ++m) sum[r][m] = zero_floats();
-  for (int i = 0; i < n; i += kLanes) {
+  const auto step = [&](int i, int left) __attribute__((always_inline)) {
     Floats xv[kM];
 #pragma GCC unroll 4
-    for (int m = 0; m < kM; ++m) xv[m] = load_floats(x + m * ldx + i, n - i);
+    for (int m = 0; m < kM; ++m) xv[m] = load_floats(x + m * ldx + i, left);
 #pragma GCC unroll 4
     for (int r = 0; r < kW; ++r) {
       const Floats wv = load_floats(w + r * kExactStride + i, kLanes);
 #pragma GCC unroll 4
       for (int m = 0; m < kM; ++m) sum[r][m] = multiply_add(wv, xv[m], sum[r][m]);
     }
-  }
+  };
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes) step(i, kLanes);
+  if (i < n) step(i, n - i);
 #pragma GCC unroll 4
   for (int r = 0; r < kW; ++r)
 #pragma GCC unroll 4
@@ -128,8 +131,8 @@ void exact_rows(const float* w, const float* x, int64_t ldx, int64_t m, int n, b
 template <class F>
 void exact(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out, int64_t ld_out,
            float* scratch) {
-  // Few rows: one weight row after the other, so that the weights are one sequential stream.
-  const int64_t block = m <= 4 ? 1 : kPanelRows;
+  // Few rows: few weight rows at a time, enough for independent chains of sums, read nearly in order.
+  const int64_t block = m <= 4 ? 4 : kPanelRows;
   for (int64_t r = 0; r < w.rows; r += block) {
     const int count = static_cast<int>(w.rows - r < block ? w.rows - r : block);
     for (int64_t k = 0; k < w.k; k += kExactDepth) {
