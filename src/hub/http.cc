@@ -6,8 +6,6 @@
 
 #include "hub/http.h"
 
-#include <netdb.h>
-
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,15 +13,12 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
 #include <chrono>
-#include <condition_variable>
 #include <cstring>
-#include <memory>
-#include <mutex>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "hub/files.h"
+#include "hub/lookup.h"
 #include "hub/names.h"
 
 namespace uma::hub {
@@ -44,61 +39,17 @@ constexpr size_t kChunk = 64 * 1024;
   throw HttpError(transient, message);
 }
 
-/// IPv6 and IPv4 in turn, each in the order given: a network that carries only one of them loses one attempt.
-std::vector<tcp::endpoint> alternating(const std::vector<tcp::endpoint>& endpoints) {
-  std::vector<tcp::endpoint> first, second, result;
-  for (const tcp::endpoint& e : endpoints) {
-    const bool like_first = e.protocol() == endpoints.front().protocol();
-    (like_first ? first : second).push_back(e);
+std::vector<tcp::endpoint> endpoints_of(const std::string& host, uint16_t port, const HttpOptions& options) {
+  std::vector<tcp::endpoint> endpoints;
+  for (const SocketAddress& address : look_up(host, options.connect_timeout_ms, options.cancel)) {
+    tcp::endpoint endpoint;
+    if (address.size() > endpoint.capacity()) continue;
+    std::memcpy(endpoint.data(), address.data(), address.size());
+    endpoint.resize(address.size());
+    endpoint.port(port);
+    endpoints.push_back(endpoint);
   }
-  for (size_t i = 0; i < std::max(first.size(), second.size()); ++i) {
-    if (i < first.size()) result.push_back(first[i]);
-    if (i < second.size()) result.push_back(second[i]);
-  }
-  return result;
-}
-
-/// getaddrinfo has no time limit and cannot be stopped, so it runs on a thread that may outlive the call.
-std::vector<tcp::endpoint> look_up(const std::string& host, uint16_t port, const HttpOptions& options) {
-  struct Answer {
-    std::mutex mutex;
-    std::condition_variable done;
-    bool ready = false;
-    int code = 0;
-    std::vector<tcp::endpoint> endpoints;
-  };
-  auto answer = std::make_shared<Answer>();
-  std::thread([answer, host, port] {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    addrinfo* list = nullptr;
-    const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
-    std::lock_guard lock(answer->mutex);
-    for (const addrinfo* a = list; code == 0 && a; a = a->ai_next) {
-      tcp::endpoint endpoint;
-      if (a->ai_addrlen > endpoint.capacity()) continue;
-      std::memcpy(endpoint.data(), a->ai_addr, a->ai_addrlen);
-      endpoint.resize(a->ai_addrlen);
-      endpoint.port(port);
-      answer->endpoints.push_back(endpoint);
-    }
-    if (list) ::freeaddrinfo(list);
-    answer->code = code;
-    answer->ready = true;
-    answer->done.notify_one();
-  }).detach();
-
-  const auto deadline = Clock::now() + Milliseconds(options.connect_timeout_ms);
-  std::unique_lock lock(answer->mutex);
-  while (!answer->ready && Clock::now() < deadline) {
-    answer->done.wait_for(lock, kPoll);
-    check_cancel(options.cancel);
-  }
-  if (!answer->ready) fail_http(false, fmt::format("no answer to who {} is", host));
-  if (answer->code != 0 || answer->endpoints.empty())
-    fail_http(false, fmt::format("{} cannot be found: {}", host,
-                                 answer->code ? ::gai_strerror(answer->code) : "it has no address"));
-  return alternating(answer->endpoints);
+  return endpoints;
 }
 
 /// A connection, maybe with TLS on it, whose every step has a time limit and can be cancelled.
@@ -109,7 +60,7 @@ class Connection {
   void open() {
     const std::optional<Proxy> proxy = proxy_for(url_);
     const std::string host = proxy ? proxy->host : url_.host;
-    const auto endpoints = look_up(host, proxy ? proxy->port : url_.port, options_);
+    const auto endpoints = endpoints_of(host, proxy ? proxy->port : url_.port, options_);
     const error_code error = connect(endpoints);
     if (error) fail_http(false, fmt::format("cannot connect to {}: {}", host, words(error)));
     if (proxy && url_.tls) open_tunnel(*proxy);
