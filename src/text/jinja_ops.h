@@ -76,6 +76,8 @@ std::string percent_format(Interp& in, const std::string& format, const Value& a
 std::string brace_format(Interp& in, const std::string& format, const Args& args, bool escape);
 /// format(v, spec) of Python's mini-language.
 std::string format_value(Runtime& rt, const Value& v, std::string_view spec);
+/// The first place of `needle` at or behind `from`, or npos; linear in the size of both.
+size_t find_text(std::string_view hay, std::string_view needle, size_t from = 0);
 /// s.replace(old, with, most); a negative `most` is all.
 std::string replace_text(Runtime& rt, std::string_view s, std::string_view old, std::string_view with,
                          int64_t most);

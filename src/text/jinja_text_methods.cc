@@ -1,6 +1,5 @@
 // Methods of str.
 #include <algorithm>
-#include <cstring>
 
 #include "text/jinja_filters.h"
 #include "text/jinja_interp.h"
@@ -57,13 +56,6 @@ string_view window(Interp& in, const Value& self, const Value& start, const Valu
   return s.substr(from, utf8_offset(s.substr(from), b - a));
 }
 
-size_t find_in(string_view hay, string_view needle, size_t from = 0) {
-  if (needle.empty()) return from <= hay.size() ? from : string_view::npos;
-  if (from >= hay.size()) return string_view::npos;
-  const void* at = memmem(hay.data() + from, hay.size() - from, needle.data(), needle.size());
-  return at ? static_cast<size_t>(static_cast<const char*>(at) - hay.data()) : string_view::npos;
-}
-
 size_t rfind_in(Interp& in, string_view hay, string_view needle) {
   // The search from the right compares at every place: its cost has no better bound.
   in.step_text(hay.size() + (hay.size() / 64) * std::min<size_t>(needle.size(), hay.size()));
@@ -77,7 +69,7 @@ Value found(Interp& in, const Value& self, Args& a) {
   const string_view part = window(in, self, a[1], a[2], &first);
   const size_t at = first < 0 ? string_view::npos
                     : Right   ? rfind_in(in, part, needle)
-                              : find_in(part, needle);
+                              : find_text(part, needle);
   if (at == string_view::npos) {
     if (Must) in.fail("substring not found");
     return Value::integer(-1);
@@ -92,8 +84,8 @@ Value count(Interp& in, const Value& self, Args& a) {
   if (first < 0) return Value::integer(0);
   if (needle.empty()) return Value::integer(utf8_count(part) + 1);
   int64_t n = 0;
-  for (size_t at = find_in(part, needle); at != string_view::npos;
-       at = find_in(part, needle, at + needle.size())) {
+  for (size_t at = find_text(part, needle); at != string_view::npos;
+       at = find_text(part, needle, at + needle.size())) {
     ++n;
     in.step();
   }
@@ -159,7 +151,7 @@ std::vector<string_view> split_by(Interp& in, string_view s, string_view by, int
   std::vector<string_view> parts;
   while (most-- != 0) {
     in.step();
-    const size_t at = right ? rfind_in(in, s, by) : find_in(s, by);
+    const size_t at = right ? rfind_in(in, s, by) : find_text(s, by);
     if (at == string_view::npos) break;
     in.check_room(parts.size() * 64);
     parts.push_back(right ? s.substr(at + by.size()) : s.substr(0, at));
@@ -193,7 +185,7 @@ Value partition(Interp& in, const Value& self, Args& a) {
   const std::string& by = need_text(in, a[0], "the separator");
   if (by.empty()) in.fail("empty separator");
   const string_view s = self.text();
-  const size_t at = Right ? rfind_in(in, s, by) : find_in(s, by);
+  const size_t at = Right ? rfind_in(in, s, by) : find_text(s, by);
   const Value none = like(in, self, string_view());
   if (at == string_view::npos) return Right ? in.tuple({none, none, self}) : in.tuple({self, none, none});
   return in.tuple(
@@ -411,53 +403,6 @@ const MethodInfo* find_text_method(string_view name) {
   const auto* m = std::lower_bound(std::begin(kMethods), std::end(kMethods), name,
                                    [](const MethodInfo& i, string_view n) { return i.name < n; });
   return m != std::end(kMethods) && m->name == name ? m : nullptr;
-}
-
-std::string replace_text(Runtime& rt, string_view s, string_view old, string_view with, int64_t most) {
-  TextBuilder out(rt);
-  rt.step_text(s.size());
-  if (old.empty()) {  // between all characters, and at both ends
-    size_t i = 0;
-    for (; most != 0; --most) {
-      out.add(with);
-      if (i >= s.size()) return out.take();
-      const size_t n = utf8_length(static_cast<unsigned char>(s[i]));
-      out.add(s.substr(i, n));
-      i += n;
-    }
-    out.add(s.substr(i));
-    return out.take();
-  }
-  size_t begin = 0;
-  for (; most != 0; --most) {
-    const size_t at = find_in(s, old, begin);
-    if (at == string_view::npos) break;
-    out.add(s.substr(begin, at - begin));
-    out.add(with);
-    begin = at + old.size();
-  }
-  out.add(s.substr(begin));
-  return out.take();
-}
-
-std::vector<string_view> lines_of(Runtime& rt, string_view s, bool keep_ends) {
-  std::vector<string_view> lines;
-  size_t begin = 0;
-  rt.step_text(s.size());
-  for (size_t i = 0; i < s.size();) {
-    const size_t at = i;
-    const char32_t c = utf8_next(s, &i);
-    const bool ends =
-        (c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
-    if (!ends) continue;
-    if (c == '\r' && i < s.size() && s[i] == '\n') ++i;
-    rt.step();
-    rt.check_room(lines.size() * 64);
-    lines.push_back(s.substr(begin, (keep_ends ? i : at) - begin));
-    begin = i;
-  }
-  if (begin < s.size()) lines.push_back(s.substr(begin));
-  return lines;
 }
 
 }  // namespace uma::jinja

@@ -182,20 +182,28 @@ bool is_numeric(char32_t c) {
       U"㐅㒃㠪㭍一七万三九二五亖亿什仟仨伍佰億兆兩八六十千卄卅卌"
       U"叁参參叄四壱壹幺廾廿弌弍弎弐拾捌柒漆玖百肆萬貮貳贰"
       U"阡陆陌陸零";
-  return kIdeographs.find(c) != std::u32string_view::npos;
+  return kIdeographs.find(c) != std::u32string_view::npos || c == 0xf96b || c == 0xf973 || c == 0xf978 ||
+         c == 0xf9b2 || c == 0xf9d1 || c == 0xf9d3 || c == 0xf9fd;
 }
 
 bool is_alnum(char32_t c) {
   return is_alpha(c) || is_numeric(c);
 }
 
-bool is_upper(char32_t c) {
-  return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216f) || (c >= 0x24b6 && c <= 0x24cf);
+bool is_upper(char32_t c) {  // with Unicode's Other_Uppercase
+  return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216f) ||
+         (c >= 0x24b6 && c <= 0x24cf) || (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
+         (c >= 0x1f170 && c <= 0x1f189);
 }
 
-bool is_lower(char32_t c) {
-  return category(c) == UTF8PROC_CATEGORY_LL || c == 0xaa || c == 0xba || (c >= 0x2b0 && c <= 0x2b8) ||
-         (c >= 0x2170 && c <= 0x217f) || (c >= 0x24d0 && c <= 0x24e9) || (c >= 0x1d2c && c <= 0x1d6a);
+bool is_lower(char32_t c) {  // with Unicode's Other_Lowercase
+  static constexpr std::pair<char32_t, char32_t> kOthers[] = {
+      {0xaa, 0xaa},       {0xba, 0xba},       {0x2b0, 0x2b8},     {0x2c0, 0x2c1},    {0x2e0, 0x2e4},
+      {0x345, 0x345},     {0x37a, 0x37a},     {0x1d2c, 0x1d6a},   {0x1d78, 0x1d78},  {0x1d9b, 0x1dbf},
+      {0x2071, 0x2071},   {0x207f, 0x207f},   {0x2090, 0x209c},   {0x2170, 0x217f},  {0x24d0, 0x24e9},
+      {0x2c7c, 0x2c7d},   {0xa69c, 0xa69d},   {0xa770, 0xa770},   {0xa7f8, 0xa7f9},  {0xab5c, 0xab5f},
+      {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107b0}, {0x107b2, 0x107ba}};
+  return category(c) == UTF8PROC_CATEGORY_LL || in_ranges(c, kOthers);
 }
 
 bool is_title(char32_t c) {
