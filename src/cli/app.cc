@@ -63,11 +63,13 @@ void add_run(CLI::App& app, RunOptions& o) {
   app.add_option("--repeat-last-n", o.repeat_last_n, "how many tokens count as recent; -1: the whole context")
       ->check(CLI::Range(-1, 1 << 30))
       ->capture_default_str();
-  app.add_option("--logit-bias", o.logit_bias, "ID=VALUE added to a token's logit; may be given several times")
+  app.add_option("--logit-bias", o.logit_bias,
+                 "ID=VALUE added to a token's logit; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--seed", o.seed, "seed of the draws; default: another each time")
       ->check(CLI::Range(int64_t{0}, INT64_MAX));
-  app.add_option("--max-tokens,-n", o.max_tokens, "longest answer in tokens")->check(CLI::Range(int64_t{0}, INT64_MAX));
+  app.add_option("--max-tokens,-n", o.max_tokens, "longest answer in tokens")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
   app.add_option("--ctx,-c", o.ctx, "context in tokens; default: the model's, at most 8192")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
@@ -109,7 +111,8 @@ void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   app.add_option("--ctx", o.ctx, "tokens in a window")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
       ->capture_default_str();
-  app.add_option("--logits-out", o.logits_out, "write the first window's logits here, float32 (tokens, vocabulary), .npy");
+  app.add_option("--logits-out", o.logits_out,
+                 "write the first window's logits here, float32 (tokens, vocabulary), .npy");
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
   add_common(app, o, true);
   app.footer("Example:\n  uma perplexity gemma3:270m README.md --ctx 256 --json");
@@ -176,8 +179,8 @@ int fail_with(std::string_view message, bool json) {
 }  // namespace
 
 int run_app(int argc, const char* const* argv) {
-  CLI::App app{
-      "uma runs language models on this machine: private, from mapped files, on its own array core.", "uma"};
+  CLI::App app{"uma runs language models on this machine: private, from mapped files, on its own array core.",
+               "uma"};
   app.set_version_flag("--version", std::string(kVersion));
   app.require_subcommand(1);
   app.footer("Models live in $UMA_HOME (default ~/.uma). `uma COMMAND --help` has examples.");
@@ -195,8 +198,9 @@ int run_app(int argc, const char* const* argv) {
     bind(*sub);
     commands.push_back({sub, &common, go});
   };
-  command("run", "answer a prompt, or chat", run_options, [&](CLI::App& s) { add_run(s, run_options); },
-          [&] { return run(run_options); });
+  command(
+      "run", "answer a prompt, or chat", run_options, [&](CLI::App& s) { add_run(s, run_options); },
+      [&] { return run(run_options); });
   struct Row {
     const char *name, *help;
     int (*go)(const ModelsOptions&);
@@ -207,24 +211,30 @@ int run_app(int argc, const char* const* argv) {
                                            {"rm", "remove a model", remove},
                                            {"cp", "give a model a second name", copy}};
   for (const Row& row : kModelCommands)
-    command(row.name, row.help, models_options, [&](CLI::App& s) { add_models(s, row.name, models_options); },
-            [&, go = row.go] { return go(models_options); });
-  command("bench", "load, prefill and decode speed beside this machine's limits", bench_options,
-          [&](CLI::App& s) { add_bench(s, bench_options); }, [&] { return bench(bench_options); });
-  command("perplexity", "score a text", perplexity_options,
-          [&](CLI::App& s) { add_perplexity(s, perplexity_options); },
-          [&] { return perplexity(perplexity_options); });
-  command("tokenize", "stdin to token ids", tokenize_options,
-          [&](CLI::App& s) { add_tokenize(s, tokenize_options); }, [&] { return tokenize(tokenize_options); });
-  command("template", "messages through a chat template", template_options,
-          [&](CLI::App& s) { add_template(s, template_options); },
-          [&] { return render_template(template_options); });
-  command("doctor", "what this machine has, measured", doctor_options,
-          [&](CLI::App& s) {
-            add_common(s, doctor_options, true);
-            s.footer("Example:\n  uma doctor --json");
-          },
-          [&] { return doctor(doctor_options); });
+    command(
+        row.name, row.help, models_options, [&](CLI::App& s) { add_models(s, row.name, models_options); },
+        [&, go = row.go] { return go(models_options); });
+  command(
+      "bench", "load, prefill and decode speed beside this machine's limits", bench_options,
+      [&](CLI::App& s) { add_bench(s, bench_options); }, [&] { return bench(bench_options); });
+  command(
+      "perplexity", "score a text", perplexity_options,
+      [&](CLI::App& s) { add_perplexity(s, perplexity_options); },
+      [&] { return perplexity(perplexity_options); });
+  command(
+      "tokenize", "stdin to token ids", tokenize_options,
+      [&](CLI::App& s) { add_tokenize(s, tokenize_options); }, [&] { return tokenize(tokenize_options); });
+  command(
+      "template", "messages through a chat template", template_options,
+      [&](CLI::App& s) { add_template(s, template_options); },
+      [&] { return render_template(template_options); });
+  command(
+      "doctor", "what this machine has, measured", doctor_options,
+      [&](CLI::App& s) {
+        add_common(s, doctor_options, true);
+        s.footer("Example:\n  uma doctor --json");
+      },
+      [&] { return doctor(doctor_options); });
 
   try {
     app.parse(argc, argv);

@@ -56,7 +56,8 @@ int bench(const BenchOptions& o) {
   const double prefill_tok_s = median(prefill), decode_tok_s = median(decode);
   const double steps_per_s = decode_tok_s / static_cast<double>(o.batch);
   const double decode_gb_s =
-      steps_per_s * (static_cast<double>(last.weight_bytes_per_token) + static_cast<double>(last.kv_bytes)) / 1e9;
+      steps_per_s * (static_cast<double>(last.weight_bytes_per_token) + static_cast<double>(last.kv_bytes)) /
+      1e9;
   nlohmann::ordered_json json;
   json["model"] = o.model;
   json["threads"] = num_threads();

@@ -45,8 +45,10 @@ constexpr Parameter kParameters[] = {
     {"temp", 0, 100, [](const RunOptions& o) { return o.temp; }, [](RunOptions& o, double v) { o.temp = v; }},
     {"top_k", 0, 1e9, [](const RunOptions& o) { return double(o.top_k); },
      [](RunOptions& o, double v) { o.top_k = int(v); }},
-    {"top_p", 0, 1, [](const RunOptions& o) { return o.top_p; }, [](RunOptions& o, double v) { o.top_p = v; }},
-    {"min_p", 0, 1, [](const RunOptions& o) { return o.min_p; }, [](RunOptions& o, double v) { o.min_p = v; }},
+    {"top_p", 0, 1, [](const RunOptions& o) { return o.top_p; },
+     [](RunOptions& o, double v) { o.top_p = v; }},
+    {"min_p", 0, 1, [](const RunOptions& o) { return o.min_p; },
+     [](RunOptions& o, double v) { o.min_p = v; }},
     {"repeat_penalty", 0.01, 100, [](const RunOptions& o) { return o.repeat_penalty; },
      [](RunOptions& o, double v) { o.repeat_penalty = v; }},
     {"presence_penalty", -100, 100, [](const RunOptions& o) { return o.presence_penalty; },
@@ -209,7 +211,8 @@ class Chat {
       double number = 0;
       const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
       check(error == std::errc() && end == text.data() + text.size() && number >= p.lo && number <= p.hi,
-            ErrorCode::kInvalidArgument, "chat", "{} takes a number from {} to {}, not '{}'", name, p.lo, p.hi, text);
+            ErrorCode::kInvalidArgument, "chat", "{} takes a number from {} to {}, not '{}'", name, p.lo,
+            p.hi, text);
       return p.set(options_, number);
     }
     fail(ErrorCode::kInvalidArgument, "chat", "no parameter '{}'; /? lists them", name);
@@ -218,17 +221,21 @@ class Chat {
   void show(std::string_view what) {
     if (what == "info" || what.empty()) {
       const ModelConfig& c = model_->config();
-      outf("  model         {}\n  architecture  {}\n  file          {}\n  context       {} of {}\n  in the cache  {}\n",
-           model_name(), printable(c.architecture), model_->path, session_->context(), c.context_length,
-           session_->cached_tokens().size());
+      outf(
+          "  model         {}\n  architecture  {}\n  file          {}\n  context       {} of {}\n  in the "
+          "cache  {}\n",
+          model_name(), printable(c.architecture), model_->path, session_->context(), c.context_length,
+          session_->cached_tokens().size());
     } else if (what == "system") {
       outf("{}\n", conversation_->system().empty() ? "(no system message)" : conversation_->system());
     } else if (what == "parameters") {
       for (const Parameter& p : kParameters) outf("  {:<18} {}\n", p.name, p.get(options_));
     } else if (what == "template") {
-      outf("{}\n", conversation_->has_template() ? printable(conversation_->template_source()) : "(no template)");
+      outf("{}\n",
+           conversation_->has_template() ? printable(conversation_->template_source()) : "(no template)");
     } else if (what == "messages") {
-      for (const ChatMessage& turn : conversation_->turns()) outf("{}: {}\n", turn.role, printable(turn.content));
+      for (const ChatMessage& turn : conversation_->turns())
+        outf("{}: {}\n", turn.role, printable(turn.content));
     } else {
       fail(ErrorCode::kInvalidArgument, "chat", "/show takes info, system, parameters, template or messages");
     }

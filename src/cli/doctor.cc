@@ -54,7 +54,8 @@ int doctor(const Common& o) {
   const hub::Store store;
   const MachineLimits limits = measure_limits();
   std::string isas;
-  for (const cpu::Isa isa : cpu::available_isas()) isas += (isas.empty() ? "" : " ") + std::string(cpu::to_string(isa));
+  for (const cpu::Isa isa : cpu::available_isas())
+    isas += (isas.empty() ? "" : " ") + std::string(cpu::to_string(isa));
   const auto models = store.list();
   if (o.json) {
     nlohmann::ordered_json json;
@@ -76,13 +77,15 @@ int doctor(const Common& o) {
     return 0;
   }
   outf("uma          {}\n", kVersion);
-  outf("CPU          {}, {} cores, {} threads in use\n", cpu_model(), std::thread::hardware_concurrency(), num_threads());
+  outf("CPU          {}, {} cores, {} threads in use\n", cpu_model(), std::thread::hardware_concurrency(),
+       num_threads());
   outf("ISA          {} (has: {})\n", limits.isa, isas);
   outf("memory       {}\n", human_bytes(total));
   outf("reads        {:.1f} GB/s\n", limits.read_gb_s);
   outf("int8 peak    {:.0f} Gop/s\n", limits.int8_gop_s);
   outf("f32 peak     {:.0f} GFLOP/s\n", limits.f32_gflop_s);
-  outf("models       {} in {}, {} free\n", models.size(), store.home().string(), human_bytes(free_bytes(store.home())));
+  outf("models       {} in {}, {} free\n", models.size(), store.home().string(),
+       human_bytes(free_bytes(store.home())));
   return 0;
 }
 

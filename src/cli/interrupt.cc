@@ -34,7 +34,11 @@ InterruptScope::~InterruptScope() {
   delete saved_;
 }
 
-const std::atomic<bool>& InterruptScope::flag() const { return interrupted; }
-void InterruptScope::clear() { interrupted = false; }
+const std::atomic<bool>& InterruptScope::flag() const {
+  return interrupted;
+}
+void InterruptScope::clear() {
+  interrupted = false;
+}
 
 }  // namespace uma::cli

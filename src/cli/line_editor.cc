@@ -13,7 +13,9 @@ namespace {
 constexpr int kHistorySize = 1000;
 
 volatile sig_atomic_t interrupted = 0;
-void on_interrupt(int) { interrupted = 1; }
+void on_interrupt(int) {
+  interrupted = 1;
+}
 
 }  // namespace
 
@@ -36,11 +38,12 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
   if (!history_file.empty()) history(impl_->history, &impl_->event, H_LOAD, history_file.c_str());
   EditLine* editor = impl_->editor;
   el_set(editor, EL_CLIENTDATA, impl_.get());
-  el_set(editor, EL_PROMPT, +[](EditLine* e) -> char* {
-    Impl* impl = nullptr;
-    el_get(e, EL_CLIENTDATA, &impl);
-    return impl->prompt.data();
-  });
+  el_set(
+      editor, EL_PROMPT, +[](EditLine* e) -> char* {
+        Impl* impl = nullptr;
+        el_get(e, EL_CLIENTDATA, &impl);
+        return impl->prompt.data();
+      });
   el_set(editor, EL_EDITOR, "emacs");
   el_set(editor, EL_HIST, ::history, impl_->history);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
@@ -62,7 +65,8 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
   impl_->prompt = prompt;
   line.clear();
   // Without SA_RESTART, so that the read inside libedit comes back.
-  struct sigaction action {}, saved {};
+  struct sigaction action {
+  }, saved{};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
   interrupted = 0;

@@ -16,9 +16,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
-hub::PullResult pull_with_progress(hub::Store& store, const std::string& model, const std::string& name, bool offline) {
+hub::PullResult pull_with_progress(hub::Store& store, const std::string& model, const std::string& name,
+                                   bool offline) {
   InterruptScope interrupt;
   ProgressBar bar(model);
   hub::PullOptions options;
@@ -51,8 +54,12 @@ std::string date(int64_t seconds) {
 int list_catalogue(const hub::Store& store, bool json) {
   Json rows = Json::array();
   for (const hub::CatalogueRow& row : store.catalogue()) {
-    rows.push_back({{"name", row.name}, {"bytes", row.bytes}, {"licence", row.licence}, {"description", row.description}});
-    if (!json) outf("{:<24} {:>10}  {:<14} {}\n", row.name, human_bytes(row.bytes), row.licence, row.description);
+    rows.push_back({{"name", row.name},
+                    {"bytes", row.bytes},
+                    {"licence", row.licence},
+                    {"description", row.description}});
+    if (!json)
+      outf("{:<24} {:>10}  {:<14} {}\n", row.name, human_bytes(row.bytes), row.licence, row.description);
   }
   if (json) outf("{}\n", dump({{"models", rows}}));
   return 0;
@@ -60,7 +67,9 @@ int list_catalogue(const hub::Store& store, bool json) {
 
 }  // namespace
 
-std::string find_local(const std::string& model) { return hub::Store().resolve(model).string(); }
+std::string find_local(const std::string& model) {
+  return hub::Store().resolve(model).string();
+}
 
 std::string find_or_pull(const std::string& model, bool offline) {
   hub::Store store;
@@ -99,27 +108,33 @@ int list(const ModelsOptions& o) {
     outf("{}\n", dump({{"models", rows}}));
     return 0;
   }
-  if (models.empty()) note("no models here yet; `uma list --available` names some, `uma pull NAME` fetches one");
-  if (!models.empty()) outf("{:<28} {:>10}  {:<12} {:<10} {}\n", "NAME", "SIZE", "SHA-256", "ADDED", "LICENCE");
+  if (models.empty())
+    note("no models here yet; `uma list --available` names some, `uma pull NAME` fetches one");
+  if (!models.empty())
+    outf("{:<28} {:>10}  {:<12} {:<10} {}\n", "NAME", "SIZE", "SHA-256", "ADDED", "LICENCE");
   for (const auto& m : models)
-    outf("{:<28} {:>10}  {:<12} {:<10} {}{}\n", m.name, human_bytes(m.bytes), m.sha256.substr(0, 12), date(m.added),
-         m.licence, m.present ? "" : "  (file missing: pull it again)");
+    outf("{:<28} {:>10}  {:<12} {:<10} {}{}\n", m.name, human_bytes(m.bytes), m.sha256.substr(0, 12),
+         date(m.added), m.licence, m.present ? "" : "  (file missing: pull it again)");
   return 0;
 }
 
 int remove(const ModelsOptions& o) {
   hub::Store store;
   const hub::ModelRecord gone = store.remove(o.model);
-  if (o.json) outf("{}\n", dump({{"removed", gone.name}}));
-  else note("removed " + gone.name);
+  if (o.json)
+    outf("{}\n", dump({{"removed", gone.name}}));
+  else
+    note("removed " + gone.name);
   return 0;
 }
 
 int copy(const ModelsOptions& o) {
   hub::Store store;
   const hub::ModelRecord made = store.copy(o.model, o.target);
-  if (o.json) outf("{}\n", dump(to_json(made)));
-  else note(fmt::format("{} is now also {}", o.model, made.name));
+  if (o.json)
+    outf("{}\n", dump(to_json(made)));
+  else
+    note(fmt::format("{} is now also {}", o.model, made.name));
   return 0;
 }
 

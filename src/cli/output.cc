@@ -25,7 +25,8 @@ std::string read_all(std::FILE* file, std::string_view name) {
   char part[1 << 16];
   while (const size_t n = std::fread(part, 1, sizeof part, file)) {
     text.append(part, n);
-    check(text.size() <= kMaxInput, ErrorCode::kLimit, "input", "{} is longer than {} bytes", name, kMaxInput);
+    check(text.size() <= kMaxInput, ErrorCode::kLimit, "input", "{} is longer than {} bytes", name,
+          kMaxInput);
   }
   check(!std::ferror(file), ErrorCode::kIo, "input", "{} cannot be read: {}", name, std::strerror(errno));
   return text;
@@ -45,11 +46,19 @@ void note(std::string_view text) {
   std::fprintf(stderr, "%.*s\n", static_cast<int>(std::min<size_t>(text.size(), 1 << 20)), text.data());
 }
 
-bool stdin_is_terminal() { return isatty(STDIN_FILENO) == 1; }
-bool stdout_is_terminal() { return isatty(STDOUT_FILENO) == 1; }
-bool stderr_is_terminal() { return isatty(STDERR_FILENO) == 1; }
+bool stdin_is_terminal() {
+  return isatty(STDIN_FILENO) == 1;
+}
+bool stdout_is_terminal() {
+  return isatty(STDOUT_FILENO) == 1;
+}
+bool stderr_is_terminal() {
+  return isatty(STDERR_FILENO) == 1;
+}
 
-std::string read_stdin() { return read_all(stdin, "standard input"); }
+std::string read_stdin() {
+  return read_all(stdin, "standard input");
+}
 
 std::string read_file(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
@@ -103,10 +112,12 @@ void ProgressBar::update(uint64_t done, uint64_t total) {
   std::string text = fmt::format(" {}/s", human_bytes(static_cast<uint64_t>(rate)));
   if (total > 0) {
     text = fmt::format(" {} of {}{}", human_bytes(done), human_bytes(total), text);
-    if (rate > 0 && done < total) text += fmt::format(", {:.0f} s left", static_cast<double>(total - done) / rate);
+    if (rate > 0 && done < total)
+      text += fmt::format(", {:.0f} s left", static_cast<double>(total - done) / rate);
     const int room = width - static_cast<int>(label_.size() + text.size()) - 4;
     if (room > 8) {
-      const int filled = static_cast<int>(static_cast<double>(room) * std::min(1.0, static_cast<double>(done) / total));
+      const int filled =
+          static_cast<int>(static_cast<double>(room) * std::min(1.0, static_cast<double>(done) / total));
       text = fmt::format(" [{}{}]{}", std::string(filled, '='), std::string(room - filled, ' '), text);
     }
   } else {

@@ -28,12 +28,14 @@ int perplexity(const PerplexityOptions& o) {
   bar.finish();
   if (result.first_logits) write_npy(o.logits_out, *result.first_logits);
   if (o.json) {
-    const nlohmann::ordered_json json{
-        {"tokens", result.tokens}, {"windows", result.windows}, {"nll", result.nll}, {"perplexity", result.perplexity}};
+    const nlohmann::ordered_json json{{"tokens", result.tokens},
+                                      {"windows", result.windows},
+                                      {"nll", result.nll},
+                                      {"perplexity", result.perplexity}};
     outf("{}\n", json.dump());
   } else {
-    outf("{} tokens in {} windows of {}: nll {:.5f}, perplexity {:.4f}\n", result.tokens, result.windows, o.ctx,
-         result.nll, result.perplexity);
+    outf("{} tokens in {} windows of {}: nll {:.5f}, perplexity {:.4f}\n", result.tokens, result.windows,
+         o.ctx, result.nll, result.perplexity);
   }
   return 0;
 }

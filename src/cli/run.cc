@@ -24,7 +24,8 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
     const auto value = std::from_chars(middle + 1, end, bias.second);
     ok = id.ec == std::errc() && id.ptr == middle && value.ec == std::errc() && value.ptr == end;
   }
-  check(ok, ErrorCode::kInvalidArgument, "run", "--logit-bias takes ID=VALUE, such as 1234=-5, not '{}'", text);
+  check(ok, ErrorCode::kInvalidArgument, "run", "--logit-bias takes ID=VALUE, such as 1234=-5, not '{}'",
+        text);
   return bias;
 }
 
@@ -110,9 +111,10 @@ void explain_stop(const GenerateResult& result, int64_t context) {
 
 std::string timings_line(const GenerateResult& result, const Model& model) {
   const GenerateTimings& t = result.timings;
-  return fmt::format("load {:.2f} s | prompt {} tokens ({} cached), {:.1f} tok/s | answer {} tokens, {:.1f} tok/s | {}",
-                     model.load_s, t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens,
-                     t.decode_tok_s(), to_string(result.stop_reason));
+  return fmt::format(
+      "load {:.2f} s | prompt {} tokens ({} cached), {:.1f} tok/s | answer {} tokens, {:.1f} tok/s | {}",
+      model.load_s, t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
+      to_string(result.stop_reason));
 }
 
 int run(const RunOptions& o) {

@@ -19,7 +19,8 @@ int tokenize(const TokenizeOptions& o) {
   const Tokenizer& tokenizer = *vocabulary->tokenizer;
   const std::vector<int32_t> ids = tokenizer.encode(text, {.add_special = true, .parse_special = o.special});
   if (!o.json) {
-    for (const int32_t id : ids) outf("{:>8}  {}\n", id, Json(tokenizer.piece(id)).dump(-1, ' ', false, Json::error_handler_t::replace));
+    for (const int32_t id : ids)
+      outf("{:>8}  {}\n", id, Json(tokenizer.piece(id)).dump(-1, ' ', false, Json::error_handler_t::replace));
     return 0;
   }
   Json json;
@@ -35,8 +36,8 @@ int render_template(const TemplateOptions& o) {
   // With --file there is one word, and it is FILE.
   const bool from_file = !o.template_file.empty();
   const std::string& variables_path = from_file && o.file.empty() ? o.model : o.file;
-  check(!variables_path.empty() && (from_file ? o.file.empty() : !o.model.empty()), ErrorCode::kInvalidArgument,
-        "template", "takes MODEL FILE, or --file TEMPLATE FILE");
+  check(!variables_path.empty() && (from_file ? o.file.empty() : !o.model.empty()),
+        ErrorCode::kInvalidArgument, "template", "takes MODEL FILE, or --file TEMPLATE FILE");
   std::string source, bos, eos;
   if (from_file) {
     source = read_file(o.template_file);
@@ -50,10 +51,12 @@ int render_template(const TemplateOptions& o) {
   const std::string variables = variables_path == "-" ? read_stdin() : read_file(variables_path);
   const ChatTemplate chat = ChatTemplate::parse(source);
   // The model's own tokens, unless the file names others: its keys win.
-  const std::string text =
-      from_file ? chat.render(variables)
-                : chat.render(std::span<const ChatMessage>{},
-                              {.bos_token = bos, .eos_token = eos, .add_generation_prompt = false, .extra_json = variables});
+  const std::string text = from_file
+                               ? chat.render(variables)
+                               : chat.render(std::span<const ChatMessage>{}, {.bos_token = bos,
+                                                                              .eos_token = eos,
+                                                                              .add_generation_prompt = false,
+                                                                              .extra_json = variables});
   if (o.json)
     outf("{}\n", Json{{"text", text}}.dump(-1, ' ', false, Json::error_handler_t::replace));
   else

@@ -51,6 +51,7 @@ class Scripted final : public LanguageModel {
     return array(std::span<const float>(logits), {logits.empty() ? 0 : 1, 288});
   }
   int64_t weight_bytes_per_token() const override { return 0; }
+  int64_t weight_count() const override { return 0; }
 
   mutable std::vector<int64_t> calls;  // tokens of each forward pass
   std::function<void()> on_call;

@@ -151,6 +151,7 @@ QuantizedMatrix ModelReader::matrix(const std::string& name, int64_t rows, int64
           "tensor '{}' has {} bytes, its shape wants {}", name, tensor->data.size(), rows * bytes);
   taken_.insert(name);
   weight_bytes_ += rows * bytes;
+  weight_count_ += rows * cols;
   const auto buffer = Buffer::view(tensor->data.data(), tensor->data.size(), file_);
   return {array::from_buffer(buffer, 0, {rows, bytes}, DType::uint8), traits->format, rows, cols};
 }

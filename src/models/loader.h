@@ -54,6 +54,8 @@ class ModelReader {
   /// Bytes of the tensors taken so far, and of one row of the embedding in place of the whole.
   int64_t weight_bytes() const { return weight_bytes_; }
   void add_weight_bytes(int64_t bytes) { weight_bytes_ += bytes; }
+  /// Weights of the matrices taken so far.
+  int64_t weight_count() const { return weight_count_; }
 
   /// Throws Error{code, architecture, "<path>: " + message}.
   template <class... Args>
@@ -71,7 +73,7 @@ class ModelReader {
   ModelOptions options_;
   std::string path_, architecture_;
   std::set<std::string, std::less<>> taken_;
-  int64_t weight_bytes_ = 0;
+  int64_t weight_bytes_ = 0, weight_count_ = 0;
 };
 
 }  // namespace uma

@@ -90,6 +90,8 @@ class LanguageModel {
   /// Bytes of weights that decoding one token reads, counted from the tensors: all of them, and one row of
   /// the embedding (the whole of it where it is also the output head).
   virtual int64_t weight_bytes_per_token() const = 0;
+  /// Weights of the matrices that a token is multiplied with: two operations each.
+  virtual int64_t weight_count() const = 0;
 };
 
 }  // namespace uma

@@ -1,8 +1,8 @@
 #pragma once
-// Text to token ids and back, from the vocabulary that a model file carries. Three families, told apart by
-// `tokenizer.ggml.model`: "llama" is SentencePiece (merges by score, byte fallback), "gpt2" and its relatives
-// byte-level BPE (merges by rank, words split by the rule that `tokenizer.ggml.pre` names), "bert" WordPiece,
-// "t5" Unigram. Ids are those of llama.cpp, to the token, also where a rule of it looks odd.
+// Text to token ids and back. Three kinds of vocabulary, as GGUF files name them: "llama" (SentencePiece,
+// merges by score), "gpt2" (byte-level BPE, merges by rank, words cut by a pre-tokenizer rule) and "bert"
+// (WordPiece). Ids are those that llama.cpp gives. Text is bytes: what is not UTF-8 is read as U+FFFD, byte
+// by byte.
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,100 +13,107 @@
 
 namespace uma {
 
-/// What a vocabulary consists of, as plain data: the text layer reads no files. Everything but `model` and
-/// `tokens` may be left out; a value left out takes the default of its family and pre-tokenizer.
+/// A vocabulary as plain data. Views point into memory that `keep_alive` holds.
 struct VocabData {
-  std::string model;                     // tokenizer.ggml.model
-  std::string pre;                       // tokenizer.ggml.pre
-  std::string name;                      // general.name: some models strip blanks beside special tokens
-  std::string architecture;              // general.architecture: the same
-  std::vector<std::string_view> tokens;  // tokenizer.ggml.tokens
-  std::vector<float> scores;             // tokenizer.ggml.scores
-  std::vector<int32_t> types;            // tokenizer.ggml.token_type
-  std::vector<std::string_view> merges;  // tokenizer.ggml.merges
-  std::span<const uint8_t> charsmap;     // tokenizer.ggml.precompiled_charsmap
+  std::string model;  // tokenizer.ggml.model
+  std::string pre;    // tokenizer.ggml.pre; empty: the default rule
+  std::string
+      name;  // general.name: some models need spaces after special tokens dropped, and only this tells
+  std::vector<std::string_view> tokens;
+  std::vector<float> scores;             // as many as tokens, or none
+  std::vector<int32_t> types;            // TokenType values; as many as tokens, or none
+  std::vector<std::string_view> merges;  // "left right", best first; gpt2 only
+  std::optional<int32_t> bos, eos, eot, eom, unk, sep, pad, cls, mask;
+  std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, lowercase, strip_accents;
+  std::shared_ptr<const void> keep_alive;
+};
 
-  // tokenizer.ggml.<x>_token_id. An id outside the vocabulary counts as not given.
-  std::optional<int64_t> bos, eos, eot, eom, unk, sep, pad, mask;
-  std::optional<int64_t> fim_pad, fim_rep, fim_sep;
-  // tokenizer.ggml.add_bos_token, ...
-  std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, remove_extra_whitespaces;
-  // tokenizer.ggml.normalizer.lowercase, .strip_accents
-  std::optional<bool> lowercase, strip_accents;
-
-  std::shared_ptr<const void> keep_alive;  // owns what the views point to, usually the mapped file
+enum class TokenType : int32_t {
+  normal = 1,
+  unknown = 2,
+  control = 3,
+  user_defined = 4,
+  unused = 5,
+  byte = 6
 };
 
 struct EncodeOptions {
-  bool add_special = true;     // begin with BOS and end with EOS or SEP where the model says so
-  bool parse_special = false;  // "<|im_end|>" in the text becomes that token; else it is text like any other
+  bool add_special = false;    // what the model wants around a text: beginning, end, separator
+  bool parse_special = false;  // control tokens spelled out in the text are taken as such
 };
 
 class Tokenizer {
  public:
-  /// Takes a vocabulary over. Throws Format: no tokens, array lengths that differ, a token twice, a byte
-  /// token that names no byte, a score that is no number, add_bos without a BOS; Unsupported: a family or
-  /// pre-tokenizer that is not known.
+  /// Throws Format: no tokens, arrays of different lengths, ids out of range, duplicate or bad byte tokens, a
+  /// merge without a space; Unsupported: an unknown model or pre-tokenizer rule.
   static std::shared_ptr<const Tokenizer> make(VocabData data);
-  ~Tokenizer();
+  virtual ~Tokenizer();
 
-  /// Token ids of `text`, which may be any bytes. Byte-level BPE and WordPiece read a byte that is not UTF-8
-  /// as U+FFFD, as llama.cpp does; SentencePiece keeps it as a byte token. Safe to call from several threads.
-  /// Throws Limit if the text has 2 GiB or more.
-  std::vector<int32_t> encode(std::string_view text, EncodeOptions options = {}) const;
+  std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
-  /// The bytes that a token stands for, which may be part of a character. Control tokens and unknown give
-  /// their own text, or "" with `special` false. Throws InvalidArgument if there is no such token.
+  /// The bytes of a token; part of a character perhaps. Control tokens show their text if `special`, else
+  /// nothing. Throws InvalidArgument for an id outside the vocabulary.
   std::string piece(int32_t id, bool special = true) const;
-  /// All pieces, one after the other; a space that encode() put in front is taken away again.
   std::string decode(std::span<const int32_t> ids, bool special = false) const;
 
-  int64_t size() const;
-  /// Ids of tokens with a role; -1 where the model has none.
-  int32_t bos() const;
-  int32_t eos() const;
-  int32_t eot() const;
-  int32_t unk() const;
-  int32_t sep() const;
-  int32_t pad() const;
-  int32_t mask() const;
-  bool add_bos() const;
-  bool add_eos() const;
-  /// Encoding puts a space in front of the text (SentencePiece).
-  bool add_space_prefix() const;
-  /// Tokens that end an answer, sorted.
-  std::span<const int32_t> end_of_generation() const;
-  bool is_eog(int32_t id) const;
-  bool is_control(int32_t id) const;
-  /// The id of a token by its text as the vocabulary spells it; -1 if there is none.
-  int32_t find(std::string_view text) const;
-  /// "llama", "gpt2", ...
-  std::string_view model() const;
+  int64_t size() const { return static_cast<int64_t>(data_.tokens.size()); }
+  /// -1 where the model has none.
+  int32_t bos() const { return data_.bos.value_or(-1); }
+  int32_t eos() const { return data_.eos.value_or(-1); }
+  bool add_bos() const { return add_bos_; }
+  bool add_eos() const { return add_eos_; }
+  /// Tokens that end an answer: eos, and ends of turns known by their text; sorted.
+  const std::vector<int32_t>& end_tokens() const { return end_tokens_; }
+  /// Spaces at the beginning of a text are the tokenizer's own: the first piece has one too many.
+  bool adds_space_prefix() const { return add_space_prefix_; }
+  TokenType type(int32_t id) const;
 
-  struct Impl;
+ protected:
+  explicit Tokenizer(VocabData data);
+  /// Appends the tokens of plain text. first: nothing, or a special token, stands before it.
+  virtual void encode_text(std::string_view text, bool first, std::vector<int32_t>& out) const = 0;
+  virtual std::string text_of(int32_t id) const = 0;
+
+  std::string_view token(int32_t id) const { return data_.tokens[static_cast<size_t>(id)]; }
+
+  VocabData data_;
+  bool add_bos_ = false, add_eos_ = false, add_sep_ = false, add_space_prefix_ = false;
 
  private:
-  explicit Tokenizer(std::unique_ptr<Impl> impl);
-  std::unique_ptr<Impl> impl_;
+  struct Special {
+    int32_t id;
+    std::string_view text;
+    bool literal;              // found in text without parse_special
+    bool eat_left, eat_right;  // drops the spaces beside it
+  };
+  struct Part {  // of a text: a special token, or plain text
+    int32_t id;  // -1: plain
+    std::string_view text;
+  };
+  void find_special_tokens();
+  void find_end_tokens();
+  std::vector<Part> partition(std::string_view text, bool parse_special) const;
+
+  std::vector<Special> special_;  // longest first
+  std::vector<int32_t> end_tokens_;
+  bool special_starts_[256] = {};  // first bytes of special tokens
+  friend class TokenizerFactory;
 };
 
-/// Turns tokens into text as they come, never cutting a character in two: bytes of an unfinished character
-/// wait for the rest. Bytes that cannot become UTF-8 any more come out as U+FFFD.
+/// Turns tokens into text as they come; a character is given out once it is whole.
 class Detokenizer {
  public:
-  /// special: control tokens are shown by their text instead of being left out.
-  explicit Detokenizer(const Tokenizer& tokenizer, bool special = false);
-  explicit Detokenizer(Tokenizer&&, bool = false) = delete;
-
-  /// The text that this token completes; may be empty. Throws InvalidArgument if there is no such token.
+  explicit Detokenizer(const Tokenizer& tokenizer, bool special = false)
+      : tokenizer_(tokenizer), special_(special) {}
+  /// The text that this token completes; valid UTF-8.
   std::string put(int32_t id);
-  /// What is left at the end: U+FFFD for an unfinished character, else "".
+  /// What is left at the end: broken bytes as U+FFFD.
   std::string flush();
 
  private:
   const Tokenizer& tokenizer_;
-  bool special_, at_start_ = true;
-  std::string waiting_;  // the first bytes of a character, at most 3
+  bool special_;
+  std::string pending_;
 };
 
 }  // namespace uma

@@ -202,6 +202,7 @@ void Decoder::finish(ModelReader& file) {
   file.finish();
   // Untied, a token reads one row of its embedding.
   const int64_t table = embedding_.weight.data.nbytes();
+  weight_count_ = file.weight_count() - (head_ ? embedding_.weight.rows * embedding_.weight.cols : 0);
   weight_bytes_ = file.weight_bytes() - (head_ ? table - table / config_.vocab_size : 0);
 }
 

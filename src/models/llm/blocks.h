@@ -103,6 +103,7 @@ class Decoder : public LanguageModel {
   std::unique_ptr<Cache> make_cache() const final;
   array forward(std::span<const Chunk> chunks, LogitRows rows) const final;
   int64_t weight_bytes_per_token() const final { return weight_bytes_; }
+  int64_t weight_count() const final { return weight_count_; }
 
  protected:
   /// Reads the tensors that all have: token_embd, output_norm, and output unless the two are tied.
@@ -122,7 +123,7 @@ class Decoder : public LanguageModel {
   nn::RMSNorm norm_;
   std::optional<nn::Linear> head_;  // none: the embedding, transposed
   DType kv_dtype_;
-  int64_t weight_bytes_ = 0;
+  int64_t weight_bytes_ = 0, weight_count_ = 0;
 };
 
 }  // namespace uma::llm

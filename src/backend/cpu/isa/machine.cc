@@ -77,7 +77,7 @@ uint64_t read_words(const uint64_t* p, int64_t words) {
 constexpr int kRounds = 200000;
 
 double int8_scalar() {
-  int32_t sum[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+  uint32_t sum[8] = {1, 2, 3, 4, 5, 6, 7, 8};
   for (int i = 0; i < kRounds; ++i)
     for (int j = 0; j < 8; ++j) {
       sum[j] = sum[j] * 3 + 1;

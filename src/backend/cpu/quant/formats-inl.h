@@ -347,5 +347,14 @@ struct Q3_K {
   }
 };
 
+// ---- sums of 16 bits ----
+
+// Products of two codes and two activations (|x| <= 127) that may be added before 32767 is passed.
+template <class F>
+constexpr int kWordSteps = F::kMax > 64   ? 1
+                           : F::kMax > 31 ? 2
+                           : F::kMax > 15 ? 4
+                                          : 8;
+
 }  // namespace
 }  // namespace uma::cpu

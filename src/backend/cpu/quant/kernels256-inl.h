@@ -248,13 +248,6 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
 
 // ---- a tile: kM activation rows x 16 weight rows, all that fits beside its operands ----
 
-// Steps of four whose 16-bit sums stay in range.
-template <class F>
-constexpr int kWordSteps = F::kMax > 64   ? 1
-                           : F::kMax > 31 ? 2
-                           : F::kMax > 15 ? 4
-                                          : 8;
-
 template <class F, int kM>
 [[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int first,
                                              int at, const float (*from)[kPanelRows], float* to, int64_t ld) {

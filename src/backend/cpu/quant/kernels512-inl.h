@@ -6,23 +6,6 @@
 namespace uma::cpu {
 namespace {
 
-// sum + the products of each four codes with four activations.
-template <bool kWide>
-[[gnu::always_inline]] inline __m512i dot4(__m512i sum, __m512i codes, __m512i x) {
-#ifdef __AVX512VNNI__
-  return _mm512_dpbusd_epi32(sum, codes, x);
-#else
-  // 16-bit pair sums cannot saturate: codes are at most 63, or 128 in magnitude with their sign moved to x.
-  __m512i pairs;
-  if (kWide)
-    pairs = _mm512_maddubs_epi16(_mm512_abs_epi8(codes), _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes),
-                                                                              _mm512_setzero_si512(), x));
-  else
-    pairs = _mm512_maddubs_epi16(codes, x);
-  return _mm512_add_epi32(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-#endif
-}
-
 // ---- what exact-inl.h needs ----
 
 using Floats = __m512;
@@ -65,6 +48,25 @@ constexpr int kExactWeights = 4;  // weight rows beside four activation rows: 16
 }
 
 // ---- products of bytes ----
+
+// Sums of two products in 16 bits. They cannot saturate: codes are at most 63, or 128 in magnitude with
+// their sign moved to x.
+template <bool kWide>
+[[gnu::always_inline]] inline __m512i pairs(__m512i codes, __m512i x) {
+  if (!kWide) return _mm512_maddubs_epi16(codes, x);
+  const __m512i moved = _mm512_mask_sub_epi8(x, _mm512_movepi8_mask(codes), _mm512_setzero_si512(), x);
+  return _mm512_maddubs_epi16(_mm512_abs_epi8(codes), moved);
+}
+
+// The products of each four codes with four activations, added.
+template <bool kWide>
+[[gnu::always_inline]] inline __m512i dot4(__m512i codes, __m512i x) {
+#ifdef __AVX512VNNI__
+  return _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, x);
+#else
+  return _mm512_madd_epi16(pairs<kWide>(codes, x), _mm512_set1_epi16(1));
+#endif
+}
 
 [[gnu::always_inline]] inline __m512 join(__m256 low, __m256 high) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
@@ -117,7 +119,7 @@ template <class F, int kRows, int kUnits>
     const __m512i codes = F::codes64(p, j);
 #pragma GCC unroll 4
     for (int m = 0; m < kRows; ++m) {
-      const __m512i dot = dot4<F::kWide>(_mm512_setzero_si512(), codes, _mm512_load_si512(act[m].q + 64 * j));
+      const __m512i dot = dot4<F::kWide>(codes, _mm512_load_si512(act[m].q + 64 * j));
       const __m512 lanes = _mm512_permutexvar_ps(lane_scales<F::kGroup>(j), scale[m]);
       __m512& sum = j % 2 ? sums[m].odd : sums[m].even;
       sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), lanes, sum);
@@ -322,39 +324,66 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
 
 // ---- a tile: kM activation rows x 32 weight rows ----
 
+[[gnu::always_inline]] inline __m512i broadcast4(const int8_t* p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, 4);
+  return _mm512_set1_epi32(four);
+}
+
+// The sums of group g, in whole numbers.
+template <class F, int kM>
+[[gnu::always_inline]] inline void group_sums(const Panel* panel, const ActChunk* act, int g,
+                                              __m512i (*i)[2]) {
+  constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
+  constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
+#pragma GCC unroll 6
+  for (int m = 0; m < kM; ++m) {
+    const __m512i start = _mm512_set1_epi32(F::kGroup == 32 ? act[m].n32[g] : act[m].n16[g]);
+    i[m][0] = i[m][1] = F::kOffset ? _mm512_slli_epi32(start, kShift) : _mm512_setzero_si512();
+  }
+#ifdef __AVX512VNNI__
+  (void)kWords;
+#pragma GCC unroll 8
+  for (int t = g * kSteps; t < (g + 1) * kSteps; ++t) {
+    const __m512i c0 = _mm512_load_si512(panel->code[t][0]), c1 = _mm512_load_si512(panel->code[t][16]);
+#pragma GCC unroll 6
+    for (int m = 0; m < kM; ++m) {
+      const __m512i x = broadcast4(act[m].q + 4 * t);
+      i[m][0] = _mm512_dpbusd_epi32(i[m][0], c0, x);
+      i[m][1] = _mm512_dpbusd_epi32(i[m][1], c1, x);
+    }
+  }
+#else
+  // As many steps in 16 bits as the codes allow, then one widening for all of them.
+#pragma GCC unroll 8
+  for (int t = g * kSteps; t < (g + 1) * kSteps; t += kWords)
+#pragma GCC unroll 6
+    for (int m = 0; m < kM; ++m) {
+      __m512i w0 = _mm512_setzero_si512(), w1 = w0;
+#pragma GCC unroll 8
+      for (int u = 0; u < kWords; ++u) {
+        const __m512i x = broadcast4(act[m].q + 4 * (t + u));
+        w0 = _mm512_add_epi16(w0, pairs<F::kWide>(_mm512_load_si512(panel->code[t + u][0]), x));
+        w1 = _mm512_add_epi16(w1, pairs<F::kWide>(_mm512_load_si512(panel->code[t + u][16]), x));
+      }
+      i[m][0] = _mm512_add_epi32(i[m][0], _mm512_madd_epi16(w0, _mm512_set1_epi16(1)));
+      i[m][1] = _mm512_add_epi32(i[m][1], _mm512_madd_epi16(w1, _mm512_set1_epi16(1)));
+    }
+#endif
+}
+
 template <class F, int kM>
 void tile_rows(const Panel* panel, const ActChunk* act, int groups, const float (*from)[kPanelRows],
                float* to, int64_t ld) {
-  constexpr int kSteps = F::kGroup / 4;
-  constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
   __m512 f[kM][2];
 #pragma GCC unroll 6
   for (int m = 0; m < kM; ++m) {
     f[m][0] = from ? _mm512_load_ps(from[m]) : _mm512_setzero_ps();
     f[m][1] = from ? _mm512_load_ps(from[m] + 16) : _mm512_setzero_ps();
   }
-  const int count = groups * (32 / F::kGroup);
-  for (int g = 0; g < count; ++g) {
+  for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
     __m512i i[kM][2];
-#pragma GCC unroll 6
-    for (int m = 0; m < kM; ++m)
-      i[m][0] = i[m][1] =
-          F::kOffset
-              ? _mm512_slli_epi32(_mm512_set1_epi32(F::kGroup == 32 ? act[m].n32[g] : act[m].n16[g]), kShift)
-              : _mm512_setzero_si512();
-#pragma GCC unroll 8
-    for (int t = 0; t < kSteps; ++t) {
-      const __m512i c0 = _mm512_load_si512(panel->code[g * kSteps + t][0]);
-      const __m512i c1 = _mm512_load_si512(panel->code[g * kSteps + t][16]);
-#pragma GCC unroll 6
-      for (int m = 0; m < kM; ++m) {
-        int32_t four;
-        __builtin_memcpy(&four, act[m].q + 4 * (g * kSteps + t), 4);
-        const __m512i x = _mm512_set1_epi32(four);
-        i[m][0] = dot4<F::kWide>(i[m][0], c0, x);
-        i[m][1] = dot4<F::kWide>(i[m][1], c1, x);
-      }
-    }
+    group_sums<F, kM>(panel, act, g, i);
     const __m512 s0 = _mm512_load_ps(panel->scale[g]), s1 = _mm512_load_ps(panel->scale[g] + 16);
 #pragma GCC unroll 6
     for (int m = 0; m < kM; ++m) {

@@ -1,0 +1,116 @@
+// SentencePiece (Llama 2, Gemma): spaces become U+2581, characters merge by the score of what they make,
+// what is no token falls back to bytes.
+#include <array>
+#include <charconv>
+
+#include "base/error.h"
+#include "text/merge_list.h"
+#include "text/token_map.h"
+#include "text/tokenizers.h"
+#include "text/utf8.h"
+
+namespace uma {
+namespace {
+
+constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
+
+// "<0x41>" -> 0x41, or -1
+int byte_of(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
+  return error == std::errc() && end == text.data() + 5 ? value : -1;
+}
+
+class SentencePiece final : public Tokenizer {
+ public:
+  explicit SentencePiece(VocabData data) : Tokenizer(std::move(data)) {
+    const auto default_id = [&](std::optional<int32_t>& id, int32_t value) {
+      if (!id && value < size()) id = value;
+    };
+    default_id(data_.bos, 1);
+    default_id(data_.eos, 2);
+    default_id(data_.unk, 0);
+    add_bos_ = true;
+    add_space_prefix_ = true;
+    bytes_.fill(-1);
+    map_.reserve(data_.tokens.size());
+    for (int32_t id = 0; id < size(); ++id) {
+      map_.insert(token(id), id);  // of several tokens with one text the first is used
+      if (type(id) != TokenType::byte) continue;
+      const int byte = byte_of(token(id));
+      check(byte >= 0, ErrorCode::kFormat, "tokenizer",
+            "token {} is a byte token and does not read <0x00> to <0xFF>", id);
+      if (bytes_[static_cast<size_t>(byte)] < 0) bytes_[static_cast<size_t>(byte)] = id;
+    }
+    for (int b = 0; b < 256; ++b)  // a vocabulary without byte tokens may spell the byte itself
+      if (bytes_[static_cast<size_t>(b)] < 0) {
+        const char c = static_cast<char>(b);
+        bytes_[static_cast<size_t>(b)] = map_.find(std::string_view(&c, 1));
+      }
+  }
+
+ private:
+  void encode_text(std::string_view raw, bool first, std::vector<int32_t>& out) const override {
+    std::string text = add_space_prefix_ && first ? std::string(kSpace) : "";
+    for (const char c : raw) c == ' ' ? text.append(kSpace) : text.append(1, c);
+    check(text.size() < UINT32_MAX, ErrorCode::kLimit, "tokenizer", "a text of {} bytes is too long",
+          text.size());
+    std::vector<MergeSymbol> symbols;
+    symbols.reserve(text.size());
+    for (size_t i = 0; i < text.size();) {
+      const size_t n = std::min(text.size() - i, utf8_announced_length(static_cast<unsigned char>(text[i])));
+      symbols.push_back({0, 0, static_cast<uint32_t>(i), static_cast<uint32_t>(n), -1});
+      i += n;
+    }
+    link_symbols(symbols);
+    merge_all(symbols, [&](const MergeSymbol& a, const MergeSymbol& b, double* rank, int32_t* id) {
+      *id = map_.find(std::string_view(text).substr(a.begin, a.length + b.length));
+      if (*id < 0) return false;
+      *rank = data_.scores.empty() ? 0 : -static_cast<double>(data_.scores[static_cast<size_t>(*id)]);
+      return true;
+    });
+    for (const MergeSymbol& s : symbols) {
+      if (s.length == 0) continue;
+      const std::string_view piece = std::string_view(text).substr(s.begin, s.length);
+      const int32_t id = s.id >= 0 ? s.id : map_.find(piece);
+      if (id >= 0) {
+        out.push_back(id);
+        continue;
+      }
+      for (const char c : piece) {
+        const int32_t byte = bytes_[static_cast<unsigned char>(c)];
+        if (byte >= 0)
+          out.push_back(byte);
+        else if (data_.unk)
+          out.push_back(*data_.unk);
+      }
+    }
+  }
+
+  std::string text_of(int32_t id) const override {
+    if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of(token(id))));
+    std::string text;
+    const std::string_view from = token(id);
+    for (size_t i = 0; i < from.size();) {
+      if (from.substr(i).starts_with(kSpace)) {
+        text += ' ';
+        i += kSpace.size();
+      } else {
+        text += from[i++];
+      }
+    }
+    return text;
+  }
+
+  TokenMap map_;
+  std::array<int32_t, 256> bytes_;
+};
+
+}  // namespace
+
+std::shared_ptr<Tokenizer> make_sentencepiece(VocabData data) {
+  return std::make_shared<SentencePiece>(std::move(data));
+}
+
+}  // namespace uma
