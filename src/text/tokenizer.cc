@@ -32,6 +32,7 @@ constexpr std::string_view kEndTexts[] = {
     "<|end_of_text|>",
     "<end_of_utterance>",
     "<eos>",
+    "</s>",
     "<｜end▁of▁sentence｜>",
 };
 
