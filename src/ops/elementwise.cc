@@ -422,4 +422,25 @@ array clip(const array& x, const std::optional<array>& lo, const std::optional<a
   return out;
 }
 
+UnaryFunction unary_function(const OpInfo& op) {
+  UnaryFunction found = nullptr;
+  std::apply(
+      [&](const auto&... row) {
+        ((row.op == &op ? void(found = &unary<typename std::decay_t<decltype(row)>::Functor>) : void()), ...);
+      },
+      kUnaryOps);
+  return found;
+}
+
+BinaryFunction binary_function(const OpInfo& op) {
+  BinaryFunction found = nullptr;
+  std::apply(
+      [&](const auto&... row) {
+        ((row.op == &op ? void(found = &binary<typename std::decay_t<decltype(row)>::Functor>) : void()),
+         ...);
+      },
+      kBinaryOps);
+  return found;
+}
+
 }  // namespace uma

@@ -1,0 +1,208 @@
+// Arrays from nothing, and constants.
+#include "ops/creation.h"
+
+#include <limits>
+#include <numbers>
+
+#include "bind.h"
+#include "core/print.h"
+#include "ops/cast.h"
+#include "ops/shape.h"
+
+namespace uma::python {
+namespace {
+
+using MaybeDtype = std::optional<Dtype>;
+
+Shape checked_shape(const ShapeArg& shape, std::string_view op) {
+  Shape out = shape_of(shape);
+  for (const int64_t extent : out)
+    check(extent >= 0, ErrorCode::kInvalidArgument, op, "shape {} has a negative extent", out);
+  return out;
+}
+
+array filled(const ShapeArg& shape, double value, MaybeDtype dtype, std::string_view op) {
+  return full(checked_shape(shape, op), value, dtype ? dtype->value : DType::float32);
+}
+
+// Whole bounds make integers, as range() does.
+array arange_of(const nb::object& start, const nb::object& stop, const nb::object& step, MaybeDtype dtype) {
+  const auto value = [](const nb::object& v, double otherwise) {
+    if (v.is_none()) return otherwise;
+    return nb::cast<double>(nb::isinstance<array>(v) ? to_item(nb::cast<array>(v)) : v);
+  };
+  const auto whole = [](const nb::object& v) { return v.is_none() || PyLong_Check(v.ptr()); };
+  const DType d = dtype                                        ? dtype->value
+                  : whole(start) && whole(stop) && whole(step) ? DType::int32
+                                                               : DType::float32;
+  return arange(value(start, 0), value(stop, 0), value(step, 1), d);
+}
+
+void bind_ranges(nb::module_& m) {
+  m.def(
+      "arange",
+      [](const nb::object& a, const nb::object& stop, const nb::object& step, MaybeDtype dtype,
+         const StreamArg& s) {
+        StreamScope scope(s);
+        return stop.is_none() ? arange_of(stop, a, step, dtype) : arange_of(a, stop, step, dtype);
+      },
+      "start"_a, "stop"_a.none() = nb::none(), "step"_a.none() = nb::none(), "dtype"_a.none() = nb::none(),
+      nb::kw_only(), "stream"_a = nb::none(), "start, start + step, ... below stop; one argument is stop.");
+  m.def(
+      "linspace",
+      [](double start, double stop, int64_t num, MaybeDtype dtype, const StreamArg& s) {
+        StreamScope scope(s);
+        const DType d = dtype ? dtype->value : DType::float32;
+        check(num >= 0, ErrorCode::kInvalidArgument, "linspace", "needs 0 values or more, not {}", num);
+        std::vector<double> values(static_cast<size_t>(num));
+        for (int64_t i = 0; i < num; ++i) {
+          // Weighted from both ends, so that the last value is stop to the digit.
+          const double t = num == 1 ? 0 : static_cast<double>(i) / static_cast<double>(num - 1);
+          values[static_cast<size_t>(i)] = (1 - t) * start + t * stop;
+        }
+        return astype(array(std::span<const double>(values), {num}), d);
+      },
+      "start"_a, "stop"_a, "num"_a = 50, "dtype"_a.none() = Dtype{DType::float32}, "stream"_a = nb::none(),
+      "num evenly spaced values, both ends among them.");
+}
+
+void bind_constants(nb::module_& m) {
+  m.attr("pi") = std::numbers::pi;
+  m.attr("e") = std::numbers::e;
+  m.attr("euler_gamma") = std::numbers::egamma;
+  m.attr("inf") = std::numeric_limits<double>::infinity();
+  m.attr("nan") = std::numeric_limits<double>::quiet_NaN();
+  m.attr("newaxis") = nb::none();
+}
+
+struct PrintScope {
+  PrintOptions wanted, before;
+};
+
+void bind_printing(nb::module_& m) {
+  nb::class_<PrintOptions>(m, "PrintOptions").def_ro("precision", &PrintOptions::precision);
+  nb::class_<PrintScope>(m, "_PrintScope")
+      .def("__enter__",
+           [](PrintScope& s) {
+             s.before = print_options();
+             set_print_options(s.wanted);
+           })
+      .def("__exit__", [](PrintScope& s, const nb::args&) { set_print_options(s.before); });
+  m.def("get_printoptions", &print_options);
+  m.def(
+      "set_printoptions",
+      [](int precision) {
+        set_print_options({precision, true});
+      },
+      nb::kw_only(), "precision"_a, "Digits after the point of printed floats.");
+  m.def(
+      "printoptions",
+      [](int precision) {
+        return PrintScope{{precision, true}, {}};
+      },
+      nb::kw_only(), "precision"_a, "A context in which floats print with so many digits after the point.");
+}
+
+}  // namespace
+
+void bind_creation(nb::module_& m) {
+  const auto kw = nb::kw_only();
+  m.def(
+      "zeros",
+      [](const ShapeArg& shape, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return filled(shape, 0, d, "zeros");
+      },
+      "shape"_a, "dtype"_a.none() = Dtype{DType::float32}, kw, "stream"_a = nb::none(), "An array of zeros.");
+  m.def(
+      "ones",
+      [](const ShapeArg& shape, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return filled(shape, 1, d, "ones");
+      },
+      "shape"_a, "dtype"_a.none() = Dtype{DType::float32}, kw, "stream"_a = nb::none(), "An array of ones.");
+  m.attr("empty") = m.attr("zeros");
+  m.def(
+      "full",
+      [](const ShapeArg& shape, const Operand& v, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        const array value = to_array(v);
+        return full(checked_shape(shape, "full"), d ? astype(value, d->value) : value);
+      },
+      "shape"_a, "vals"_a, "dtype"_a.none() = nb::none(), kw, "stream"_a = nb::none(),
+      "An array filled with a value, or with a broadcast array.");
+  const auto like = [&](const char* name, double v) {
+    m.def(
+        name,
+        [v](const array& a, MaybeDtype d, const StreamArg& s) {
+          StreamScope scope(s);
+          return full(a.shape(), v, d ? d->value : a.dtype());
+        },
+        nb::arg("a"), "dtype"_a.none() = nb::none(), kw, "stream"_a = nb::none());
+  };
+  like("zeros_like", 0);
+  like("ones_like", 1);
+  like("empty_like", 0);
+  m.def(
+      "full_like",
+      [](const array& a, const Operand& v, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return full(a.shape(), astype(to_array(v, a.dtype()), d ? d->value : a.dtype()));
+      },
+      nb::arg("a"), "vals"_a, "dtype"_a.none() = nb::none(), kw, "stream"_a = nb::none());
+  m.def(
+      "eye",
+      [](int64_t n, std::optional<int64_t> cols, int64_t k, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return eye(n, cols.value_or(n), k, d ? d->value : DType::float32);
+      },
+      "n"_a, "m"_a.none() = nb::none(), "k"_a = 0, "dtype"_a.none() = Dtype{DType::float32}, kw,
+      "stream"_a = nb::none(), "Ones on the k-th diagonal.");
+  m.def(
+      "identity",
+      [](int64_t n, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return eye(n, n, 0, d ? d->value : DType::float32);
+      },
+      "n"_a, "dtype"_a.none() = Dtype{DType::float32}, kw, "stream"_a = nb::none());
+  const auto triangle = [&](const char* name, array (*f)(const array&, int64_t)) {
+    m.def(
+        name,
+        [f](const array& x, int64_t k, const StreamArg& s) {
+          StreamScope scope(s);
+          return f(x, k);
+        },
+        "x"_a, "k"_a = 0, kw, "stream"_a = nb::none());
+  };
+  triangle("tril", &tril);
+  triangle("triu", &triu);
+  m.def(
+      "tri",
+      [](int64_t n, std::optional<int64_t> cols, int64_t k, MaybeDtype d, const StreamArg& s) {
+        StreamScope scope(s);
+        return tril(ones({n, cols.value_or(n)}, d ? d->value : DType::float32), k);
+      },
+      "n"_a, "m"_a.none() = nb::none(), "k"_a = 0, "dtype"_a.none() = Dtype{DType::float32}, kw,
+      "stream"_a = nb::none(), "Ones on and below the k-th diagonal.");
+  m.def(
+      "asarray",
+      [](nb::handle a, MaybeDtype d, std::optional<bool> copy) {
+        if (PyList_Check(a.ptr()) || PyTuple_Check(a.ptr()) || PyNumber_Check(a.ptr()))
+          if (!nb::hasattr(a, "__dlpack__") && !nb::hasattr(a, "__array_interface__"))
+            return array_from(a, d ? std::optional(d->value) : std::nullopt);
+        const array x = array_viewing(a, copy);
+        return d ? astype(x, d->value) : x;
+      },
+      nb::arg(), "dtype"_a.none() = nb::none(), "copy"_a.none() = nb::none(),
+      "An array of a value; arrays of other libraries share their memory unless copy is True.");
+  m.def(
+      "from_dlpack",
+      [](nb::handle x, const nb::object&, std::optional<bool> copy) { return array_viewing(x, copy); },
+      nb::arg(), nb::kw_only(), "device"_a.none() = nb::none(), "copy"_a.none() = nb::none(),
+      "A view of a DLPack object.");
+  bind_ranges(m);
+  bind_constants(m);
+  bind_printing(m);
+}
+
+}  // namespace uma::python
