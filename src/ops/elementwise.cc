@@ -422,8 +422,8 @@ array clip(const array& x, const std::optional<array>& lo, const std::optional<a
   return out;
 }
 
-UnaryFunction unary_function(const OpInfo& op) {
-  UnaryFunction found = nullptr;
+UnaryOp unary_function(const OpInfo& op) {
+  UnaryOp found = nullptr;
   std::apply(
       [&](const auto&... row) {
         ((row.op == &op ? void(found = &unary<typename std::decay_t<decltype(row)>::Functor>) : void()), ...);
@@ -432,8 +432,8 @@ UnaryFunction unary_function(const OpInfo& op) {
   return found;
 }
 
-BinaryFunction binary_function(const OpInfo& op) {
-  BinaryFunction found = nullptr;
+BinaryOp binary_function(const OpInfo& op) {
+  BinaryOp found = nullptr;
   std::apply(
       [&](const auto&... row) {
         ((row.op == &op ? void(found = &binary<typename std::decay_t<decltype(row)>::Functor>) : void()),

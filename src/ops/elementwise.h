@@ -298,10 +298,10 @@ array clip(const array& x, const std::optional<array>& lo, const std::optional<a
 array weak(double value, const array& like);
 
 /// The function of a row of kUnaryOps or kBinaryOps, for those who fold over the tables; nullptr for others.
-using UnaryFunction = array (*)(const array& x);
-using BinaryFunction = array (*)(const array& x, const array& y);
-UnaryFunction unary_function(const OpInfo& op);
-BinaryFunction binary_function(const OpInfo& op);
+using UnaryOp = array (*)(const array& x);
+using BinaryOp = array (*)(const array& x, const array& y);
+UnaryOp unary_function(const OpInfo& op);
+BinaryOp binary_function(const OpInfo& op);
 
 inline array operator+(const array& x, const array& y) {
   return add(x, y);
