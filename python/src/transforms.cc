@@ -247,7 +247,8 @@ CustomRules rules_of(const PythonFunction& f) {
   if (f.vmap)
     rules.vmap = [rule = *f.vmap](const std::vector<array>& inputs, const std::vector<int>& axes) {
       nb::list where;
-      for (const int axis : axes) where.append(axis == kNoAxis ? nb::object(nb::none()) : nb::object(nb::int_(axis)));
+      for (const int axis : axes)
+        where.append(axis == kNoAxis ? nb::object(nb::none()) : nb::object(nb::int_(axis)));
       const nb::object places = axes.size() == 1 ? nb::object(where[0]) : nb::object(nb::tuple(where));
       const auto result = nb::cast<nb::tuple>(rule.get()(packed(inputs), places));
       const auto outputs = tree_arrays(result[0]);
@@ -287,21 +288,30 @@ void bind_custom(nb::module_& m) {
     };
   };
   nb::class_<PythonFunction>(m, "custom_function", "A function that brings its own derivatives.")
-      .def("__init__", [](PythonFunction* self, nb::object f) { new (self) PythonFunction{SharedObject(std::move(f)), {}, {}, {}}; },
-           "f"_a)
-      .def("__call__", [](const PythonFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
-        return call_through(self.fun.get(), args, kwargs,
-                            [&](Function plain) { return custom_function(std::move(plain), rules_of(self)); });
-      })
+      .def(
+          "__init__",
+          [](PythonFunction* self, nb::object f) {
+            new (self) PythonFunction{SharedObject(std::move(f)), {}, {}, {}};
+          },
+          "f"_a)
+      .def("__call__",
+           [](const PythonFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
+             return call_through(self.fun.get(), args, kwargs, [&](Function plain) {
+               return custom_function(std::move(plain), rules_of(self));
+             });
+           })
       .def("vjp", setter(&PythonFunction::vjp), "f"_a, "Decorator: f(primals, cotangents, outputs).")
       .def("jvp", setter(&PythonFunction::jvp), "f"_a, "Decorator: f(primals, tangents).")
       .def("vmap", setter(&PythonFunction::vmap), "f"_a, "Decorator: f(inputs, axes) -> outputs, axes.");
-  m.def("checkpoint", [](nb::object f) {
-    check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "checkpoint", "takes a function");
-    return nb::cpp_function([f](const nb::args& args, const nb::kwargs& kwargs) {
-      return call_through(f, args, kwargs, [](Function plain) { return checkpoint(std::move(plain)); });
-    });
-  }, "fun"_a, "The function, whose intermediate results are computed again for its gradient.");
+  m.def(
+      "checkpoint",
+      [](nb::object f) {
+        check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "checkpoint", "takes a function");
+        return nb::cpp_function([f](const nb::args& args, const nb::kwargs& kwargs) {
+          return call_through(f, args, kwargs, [](Function plain) { return checkpoint(std::move(plain)); });
+        });
+      },
+      "fun"_a, "The function, whose intermediate results are computed again for its gradient.");
 }
 
 }  // namespace

@@ -5,10 +5,10 @@
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
-#include "ops/gather.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
@@ -19,7 +19,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
     &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
     &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,   &kGather, &kScatter,
+    &kScan,        &kGather, &kScatter,
 };
 
 /// Every op: the elementwise tables and the ones above.

@@ -16,8 +16,8 @@ std::vector<array> primals_of(const Node& node) {
 }
 
 void check_count(std::string_view what, size_t got, size_t wanted) {
-  check(got == wanted, ErrorCode::kInvalidArgument, "custom_function", "its {} gave {} arrays for {}", what, got,
-        wanted);
+  check(got == wanted, ErrorCode::kInvalidArgument, "custom_function", "its {} gave {} arrays for {}", what,
+        got, wanted);
 }
 
 std::vector<array> joined(std::initializer_list<const std::vector<array>*> parts) {
@@ -31,7 +31,8 @@ CustomRules batched(const CustomRules& rules, const std::vector<int>& axes) {
   CustomRules out;
   const auto n = static_cast<std::ptrdiff_t>(axes.size());
   if (rules.vjp)
-    out.vjp = [rule = rules.vjp, axes, n](const std::vector<array>& primals, const std::vector<array>& cotangents,
+    out.vjp = [rule = rules.vjp, axes, n](const std::vector<array>& primals,
+                                          const std::vector<array>& cotangents,
                                           const std::vector<array>& outputs) {
       const auto results = static_cast<std::ptrdiff_t>(outputs.size());
       std::vector<int> in = axes;
@@ -47,7 +48,8 @@ CustomRules batched(const CustomRules& rules, const std::vector<int>& axes) {
       return grads;
     };
   if (rules.jvp)
-    out.jvp = [rule = rules.jvp, axes, n](const std::vector<array>& primals, const std::vector<array>& tangents) {
+    out.jvp = [rule = rules.jvp, axes, n](const std::vector<array>& primals,
+                                          const std::vector<array>& tangents) {
       std::vector<int> in = axes;
       in.insert(in.end(), axes.begin(), axes.end());
       const Function one = [&](const std::vector<array>& x) {
@@ -73,9 +75,9 @@ Function custom_function(Function fun, CustomRules rules) {
       all.push_back(y);
       outputs.push_back({y.shape(), y.dtype(), {}});
     }
-    return array::make_many(std::move(outputs),
-                            std::make_shared<NodeWith<CustomParams>>(kCustomFunction, default_stream(), std::move(all),
-                                                                     CustomParams{fun, rules, inputs.size()}));
+    return array::make_many(std::move(outputs), std::make_shared<NodeWith<CustomParams>>(
+                                                    kCustomFunction, default_stream(), std::move(all),
+                                                    CustomParams{fun, rules, inputs.size()}));
   };
 }
 
@@ -92,13 +94,13 @@ bool custom_view(KernelArgs& args) {
   return true;
 }
 
-std::vector<array> custom_vjp(const Node& node, std::span<const array> outputs, std::span<const array> cotangents,
-                              std::span<const int> argnums) {
+std::vector<array> custom_vjp(const Node& node, std::span<const array> outputs,
+                              std::span<const array> cotangents, std::span<const int> argnums) {
   const auto& params = node.params<CustomParams>();
   const std::vector<array> primals = primals_of(node), given(cotangents.begin(), cotangents.end());
-  const std::vector<array> grads =
-      params.rules.vjp ? params.rules.vjp(primals, given, {outputs.begin(), outputs.end()})
-                       : vjp(params.fun, primals, given).second;
+  const std::vector<array> grads = params.rules.vjp
+                                       ? params.rules.vjp(primals, given, {outputs.begin(), outputs.end()})
+                                       : vjp(params.fun, primals, given).second;
   check_count("vjp", grads.size(), primals.size());
   std::vector<array> out;
   for (const int argnum : argnums) {
@@ -108,15 +110,16 @@ std::vector<array> custom_vjp(const Node& node, std::span<const array> outputs, 
   return out;
 }
 
-std::vector<array> custom_jvp(const Node& node, std::span<const array> outputs, std::span<const array> tangents,
-                              std::span<const int> argnums) {
+std::vector<array> custom_jvp(const Node& node, std::span<const array> outputs,
+                              std::span<const array> tangents, std::span<const int> argnums) {
   const auto& params = node.params<CustomParams>();
   const std::vector<array> primals = primals_of(node);
   std::vector<array> all;
   for (const array& x : primals) all.push_back(zeros_like(x));
   for (size_t i = 0; i < argnums.size(); ++i)
     if (static_cast<size_t>(argnums[i]) < all.size()) all[static_cast<size_t>(argnums[i])] = tangents[i];
-  const std::vector<array> out = params.rules.jvp ? params.rules.jvp(primals, all) : jvp(params.fun, primals, all).second;
+  const std::vector<array> out =
+      params.rules.jvp ? params.rules.jvp(primals, all) : jvp(params.fun, primals, all).second;
   check_count("jvp", out.size(), outputs.size());
   return out;
 }
