@@ -57,6 +57,7 @@ NB_MODULE(core, m) {
   bind_creation(m);
   bind_elementwise(m);
   bind_shape(m);
+  bind_quantized(m);
   bind_reduce(m);
   bind_indexing(m);
   bind_matmul(m);
