@@ -161,7 +161,7 @@ def tokenizer_seeds():
             yield f"{name}_{kind}", bytes([kind, 1 + 7 * kind, 0x48 if name == "special" else 8]) + sample.encode()
     yield "broken_0", b"\0\0\x08a\xff\xc3\xe2\x82 \xf0\x9f\x99 \xed\xa0\x80"
     yield "broken_1", b"\1\2\x08a\xff\xc3\xe2\x82 \xf0\x9f\x99 \xed\xa0\x80"
-    for rule in range(0, 60, 3):
+    for rule in range(64):  # all there are, and some twice
         yield f"rule_{rule:02}", bytes([1, rule, 0]) + samples["english"].encode() + samples["unicode"].encode()
     lines = "2<unk>\n3<s>\n3</s>\n1a\n1b\n1ab\n4<x>\n6<0x41>\n1\u2581a\n1 \nMa b\nMab a\n\n"
     for kind in range(4):  # 4 + kind modulo 4 is the place in the list of models

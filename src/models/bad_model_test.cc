@@ -137,8 +137,8 @@ TEST_F(HostileModel, VocabularyArraysOfTheWrongType) {
 }
 
 TEST_F(HostileModel, VocabularyAndEmbeddingOfDifferentSize) {
-  EXPECT_EQ(error(tiny("llama").set("tokenizer.ggml.tokens", std::vector<std::string>(287, "x"))),
-            "[llama] F: the vocabulary has 287 tokens, tensor 'token_embd.weight' has 288 rows");
+  EXPECT_EQ(error(tiny("llama").set("tokenizer.ggml.tokens", std::vector<std::string>(289, "x"))),
+            "[llama] F: the vocabulary has 289 tokens, tensor 'token_embd.weight' has 288 rows");
 }
 
 TEST_F(HostileModel, TokensOutOfRange) {
