@@ -20,6 +20,9 @@ if(UMA_SANITIZE)
                                              -fno-sanitize-recover=all)
   target_link_options(uma_flags INTERFACE -fsanitize=${UMA_SANITIZE})
 endif()
+if(UMA_FUZZ)
+  target_compile_options(uma_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # uma_layer(name [FOLDER folder] [EXCLUDE subfolder...] [DEPS layer...] [LIBS library...] [TEST_DEPS layer...])
 # Makes target uma_<name> from folder/*.cc. Its tests, folder/*_test.cc, become uma_<name>_test when
