@@ -2,6 +2,7 @@
 
 #include <histedit.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
@@ -31,7 +32,8 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
   // libedit cuts UTF-8 into bytes under the C locale, which is what a container has.
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   impl_->file = history_file;
-  impl_->editor = el_init("uma", stdin, stdout, stderr);
+  // An answer that goes to a file must not find the prompt there.
+  impl_->editor = el_init("uma", stdin, isatty(STDOUT_FILENO) == 1 ? stdout : stderr, stderr);
   impl_->history = history_init();
   history(impl_->history, &impl_->event, H_SETSIZE, kHistorySize);
   history(impl_->history, &impl_->event, H_SETUNIQUE, 1);

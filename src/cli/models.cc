@@ -28,10 +28,7 @@ hub::PullResult pull_with_progress(hub::Store& store, const std::string& model, 
   options.offline = offline;
   options.name = name;
   options.cancel = &interrupt.flag();
-  options.on_note = [&](std::string_view text) {
-    bar.finish();
-    note(fmt::format("uma: {}", text));
-  };
+  options.on_note = [&](std::string_view text) { bar.note(fmt::format("uma: {}", text)); };
   options.on_progress = [&](const hub::Progress& p) {
     bar.update(static_cast<uint64_t>(p.done_bytes), static_cast<uint64_t>(p.total_bytes));
   };
@@ -53,6 +50,7 @@ std::string date(int64_t seconds) {
 
 int list_catalogue(const hub::Store& store, bool json) {
   Json rows = Json::array();
+  if (!json) outf("{:<24} {:>10}  {:<14} {}\n", "NAME", "SIZE", "LICENCE", "WHAT IT IS");
   for (const hub::CatalogueRow& row : store.catalogue()) {
     rows.push_back({{"name", row.name},
                     {"bytes", row.bytes},

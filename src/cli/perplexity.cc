@@ -18,7 +18,7 @@ int perplexity(const PerplexityOptions& o) {
   const std::vector<int32_t> tokens =
       model->vocabulary->tokenizer->encode(text, {.add_special = false, .parse_special = false});
   InterruptScope interrupt;
-  ProgressBar bar("perplexity");
+  ProgressBar bar("perplexity", "windows");
   uma::PerplexityOptions options{.context = o.ctx, .want_logits = !o.logits_out.empty()};
   options.cancel = &interrupt.flag();
   options.on_window = [&](int64_t done, int64_t windows) {
