@@ -146,9 +146,8 @@ void add_bench(CLI::App& app, BenchOptions& o) {
 void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
   positional(app, "FILE", o.file, "UTF-8 text to score");
-  app.add_option("--ctx", o.ctx, "tokens in a window")
-      ->check(in_range(int64_t{2}, int64_t{1} << 24))
-      ->capture_default_str();
+  app.add_option("--ctx", o.ctx, "tokens in a window; default: 512, or the model's context if that is less")
+      ->check(in_range(int64_t{2}, int64_t{1} << 24));
   app.add_option("--logits-out", o.logits_out,
                  "write the first window's logits here, float32 (tokens, vocabulary), .npy");
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");

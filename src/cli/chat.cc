@@ -143,6 +143,7 @@ void Chat::answer(const std::string& message) {
   conversation_->add("assistant", result.text);
   explain_stop(result, session_->context());
   if (options_.verbose) note(timings_line(result, *model_));
+  if (stdout_is_terminal()) out("\n");
 }
 
 int chat(const RunOptions& options, std::shared_ptr<const Model> model) {

@@ -100,14 +100,15 @@ std::string parameters_text(const RunOptions& options, std::string_view indent, 
 }
 
 std::string parameters_help() {
-  std::string text;
-  for (const Parameter& p : kParameters) {
-    const std::string names = fmt::format("{}{}{} N", p.name, p.alias.empty() ? "" : ", ", p.alias);
-    text += fmt::format("  /set parameter {:<24} {}\n", names, p.help);
-  }
-  return text +
-         "  /set parameter stop TEXT...              end an answer before any of these words\n"
-         "  Without a value a parameter goes back to what it was at the start.\n";
+  std::string text =
+      "  /set parameter NAME VALUE; without VALUE it goes back to what it was at the start\n\n";
+  const auto row = [&](std::string_view names, std::string_view help) {
+    text += fmt::format("  {:<24} {}\n", names, help);
+  };
+  for (const Parameter& p : kParameters)
+    row(fmt::format("{}{}{}", p.name, p.alias.empty() ? "" : ", ", p.alias), p.help);
+  row("stop", "words, each of which ends an answer before it");
+  return text;
 }
 
 }  // namespace uma::cli

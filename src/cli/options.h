@@ -56,7 +56,7 @@ struct BenchOptions : Common {
 
 struct PerplexityOptions : Common {
   std::string model, file, logits_out;
-  int64_t ctx = 512;
+  int64_t ctx = 0;  // 0: kDefaultWindow, or the model's context if that is less
   bool exact = false;
 };
 

@@ -12,6 +12,7 @@
 #include "cli/text_printer.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
+#include "io/utf8.h"
 #include "models/open.h"
 
 namespace uma::cli {
@@ -64,6 +65,7 @@ int answer(const RunOptions& o, const std::shared_ptr<const Model>& model, const
   Conversation conversation(model, o.template_file.empty() ? "" : read_file(o.template_file), o.raw);
   conversation.set_system(o.system);
   conversation.add("user", prompt);
+  if (!is_utf8(prompt)) note("uma: the prompt is not UTF-8 throughout: what is not is read as U+FFFD");
   Session session(model, {.context = o.ctx});
   InterruptScope interrupt;
   GenerateOptions generate = generate_options(o);
@@ -133,9 +135,11 @@ void explain_stop(const GenerateResult& result, int64_t context) {
 std::string timings_line(const GenerateResult& result, const Model& model) {
   const GenerateTimings& t = result.timings;
   return fmt::format(
-      "load {:.2f} s | prompt {} tokens ({} cached), {:.1f} tok/s | answer {} tokens, {:.1f} tok/s | {}",
-      model.load_s, t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
-      to_string(result.stop_reason));
+      "prompt  {} tokens ({} cached), {:.1f} tok/s\n"
+      "answer  {} tokens, {:.1f} tok/s, ended by: {}\n"
+      "load    {:.3f} s",
+      t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
+      to_string(result.stop_reason), model.load_s);
 }
 
 int run(const RunOptions& o) {
