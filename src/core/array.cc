@@ -8,7 +8,7 @@
 
 namespace uma {
 
-Node::Node(const OpInfo& op, Stream stream, std::vector<array> inputs)
+Node::Node(const OpInfo& op, Stream stream, std::vector<array>&& inputs)
     : op(&op), stream(stream), inputs(std::move(inputs)) {}
 
 // Inputs are taken apart by a loop: recursion would overflow the stack on a long chain.
