@@ -35,8 +35,11 @@ array array::make(Shape shape, DType dtype, std::shared_ptr<Node> node) {
   tensor->size = num_elements(shape);
   tensor->shape = std::move(shape);
   tensor->dtype = dtype;
-  if (Tracing::active())
-    for (const array& input : node->inputs) tensor->tracer |= input.is_tracer();
+  for (const array& input : node->inputs)
+    if (input.is_tracer()) {
+      tensor->trace = input.tensor_->trace;
+      break;
+    }
   tensor->node = std::move(node);
   return array(std::move(tensor));
 }
