@@ -108,6 +108,8 @@ LineEditor::Result Chat::read_message(std::string& message) {
       message += (message.size() == begin ? "" : "\n") + line;
     }
     message.erase(message.find(kQuotes, begin));
+    // Nor is the one that only closes.
+    if (message.size() > begin && message.ends_with('\n')) message.pop_back();
     return result;
   }
   while (message.ends_with('\\')) {

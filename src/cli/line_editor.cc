@@ -107,6 +107,9 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
   errno = 0;
   std::FILE* const terminal = isatty(STDOUT_FILENO) == 1 ? stdout : stderr;
   if (impl_->terminal) std::fputs(kPasteOn, terminal);
+  // el_gets itself does this after the prompt is out: what is typed in between would be shown twice, and a
+  // Ctrl-D lost.
+  el_set(impl_->editor, EL_PREP_TERM, 1);
   const char* text = el_gets(impl_->editor, &length);
   if (impl_->terminal) std::fputs(kPasteOff, terminal);
   sigaction(SIGINT, &saved, nullptr);

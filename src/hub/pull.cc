@@ -11,6 +11,7 @@
 #include "hub/names.h"
 #include "hub/state.h"
 #include "hub/url.h"
+#include "io/gguf.h"
 
 namespace uma::hub {
 namespace fs = std::filesystem;
@@ -138,6 +139,7 @@ class Pull {
     make_folders(folder);
     std::string source;
     const Fetched fetched = fetch_from_any(target_, folder, state_.config, options_, reporter_, source);
+    if (target_.wanted.sha256.empty()) check_whole(fetched.path, folder);
     const ModelRow row = row_of(fetched.sha256, fetched.bytes, source);
     publish(row, fetched.path);
     std::error_code ignored;
@@ -171,6 +173,19 @@ class Pull {
     check(!options_.offline && !by_environment, ErrorCode::kUnsupported, "models",
           "{} is not on this machine, and {} forbids to fetch it", target_.wanted.label,
           by_environment ? "UMA_OFFLINE" : "--offline");
+  }
+
+  /// Without a hash to compare, the file itself must say that it is whole: a server may cut it, and may lie.
+  void check_whole(const fs::path& file, const fs::path& folder) const {
+    try {
+      GgufFile::open(file.string());
+    } catch (const Error& e) {
+      std::string why(e.message());
+      if (const std::string path = file.string() + ": "; why.starts_with(path)) why.erase(0, path.size());
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);  // to go on from these bytes would end here again
+      fail(e.code(), "models", "what {} sent is no whole GGUF file: {}", target_.wanted.label, why);
+    }
   }
 
   void tell_wait() {

@@ -62,6 +62,23 @@ TEST_F(PullTest, AnAddressOfSomethingElseIsRefused) {
     EXPECT_EQ(error_of([&] { store().pull(bad, options()); }).code(), ErrorCode::kInvalidArgument) << bad;
 }
 
+TEST_F(PullTest, AFileThatItsServerCutIsNotKept) {
+  std::string cut = fake_model(100);
+  cut[8] = 1;  // it says that it holds a tensor, and ends before one could be described
+  cut.resize(30);
+  bool whole = false;
+  Server server(
+      [&](const auto& request, const auto& peer) { send_file(request, peer, whole ? model : cut); });
+  expect(error_of([&] { store().pull(server.url("/m.gguf"), options()); }), ErrorCode::kFormat,
+         "is no whole GGUF file");
+  EXPECT_EQ(count_files(config.home / "blobs") + count_files(config.home / "partial"), 1);  // the lock
+  EXPECT_TRUE(store().list().empty());
+  whole = true;
+  EXPECT_EQ(store().pull(server.url("/m.gguf"), options()).model.bytes, static_cast<int64_t>(kSize));
+  Server tiny([&](const auto& request, const auto& peer) { send_file(request, peer, "GG"); });
+  expect(error_of([&] { store().pull(tiny.url("/t.gguf"), options()); }), ErrorCode::kFormat, "GGUF");
+}
+
 TEST_F(PullTest, AnAddressIsResumedOnlyIfTheFileIsTheSame) {
   std::atomic<int> mode{0};
   const std::string newer = fake_model(kSize, 5);

@@ -64,9 +64,9 @@ class EnvironmentScope {
   bool had_ = false;
 };
 
-/// Bytes that start as a GGUF file does and then look random.
+/// A GGUF file without keys and tensors, and behind it bytes that look random.
 inline std::string fake_model(size_t size, uint32_t seed = 1) {
-  std::string bytes = "GGUF";
+  std::string bytes("GGUF\3\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24);
   uint32_t x = seed * 2654435761u + 12345;
   while (bytes.size() < size) {
     x ^= x << 13, x ^= x >> 17, x ^= x << 5;

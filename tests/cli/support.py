@@ -212,17 +212,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Terminal:
     """A program on a terminal of its own."""
 
-    def __init__(self, words, env, cwd, columns=100, rows=30):
+    def __init__(self, words, env, cwd, columns=100, rows=30, stdin=None):
         self.master, self.slave = os.openpty()
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
-        self.process = subprocess.Popen(words, env=env, cwd=cwd, stdin=self.slave, stdout=self.slave,
-                                        stderr=self.slave, start_new_session=True, preexec_fn=self._control)
+        self.process = subprocess.Popen(words, env=env, cwd=cwd, stdin=stdin or self.slave,
+                                        stdout=self.slave, stderr=self.slave, start_new_session=True, preexec_fn=self._control)
 
     @staticmethod
     def _control():
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
     def send(self, text):
         os.write(self.master, text.encode())
