@@ -63,6 +63,7 @@ NB_MODULE(core, m) {
   bind_matmul(m);
   bind_eval(m);
   bind_fast(m);
+  bind_files(m);
   bind_transforms(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);
