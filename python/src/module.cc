@@ -15,6 +15,8 @@ PyObject* exception_of(ErrorCode code) {
     case ErrorCode::kDType:
     case ErrorCode::kFormat:
       return PyExc_ValueError;
+    case ErrorCode::kIndex:
+      return PyExc_IndexError;
     case ErrorCode::kLimit:
       return PyExc_MemoryError;
     default:
@@ -74,7 +76,10 @@ NB_MODULE(core, m) {
   bind_shape(m);
   bind_reduce(m);
   bind_indexing(m);
+  bind_manipulate(m);
   bind_matmul(m);
+  bind_products(m);
+  bind_search(m);
   bind_eval(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);
