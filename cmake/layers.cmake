@@ -8,6 +8,10 @@ find_package(GTest REQUIRED)
 
 add_library(uma_flags INTERFACE)
 target_compile_options(uma_flags INTERFACE -Wall -Wextra -Wno-psabi -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 finds overlaps in std::string's operator+ that are not there (GCC bug 105651).
+  target_compile_options(uma_flags INTERFACE -Wno-restrict)
+endif()
 if(UMA_WERROR)
   target_compile_options(uma_flags INTERFACE -Werror)
 endif()
@@ -15,6 +19,9 @@ if(UMA_SANITIZE)
   target_compile_options(uma_flags INTERFACE -fsanitize=${UMA_SANITIZE} -fno-omit-frame-pointer
                                              -fno-sanitize-recover=all)
   target_link_options(uma_flags INTERFACE -fsanitize=${UMA_SANITIZE})
+endif()
+if(UMA_FUZZ)
+  target_compile_options(uma_flags INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
 # uma_layer(name [FOLDER folder] [EXCLUDE subfolder...] [DEPS layer...] [LIBS library...] [TEST_DEPS layer...])

@@ -108,6 +108,7 @@ void bind_array(nb::module_& m);
 void bind_creation(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_shape(nb::module_& m);
+void bind_quantized(nb::module_& m);
 void bind_reduce(nb::module_& m);
 void bind_indexing(nb::module_& m);
 void bind_manipulate(nb::module_& m);

@@ -8,8 +8,8 @@
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
-#include "ops/gather.h"
 #include "ops/indexing.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 
 namespace uma::python {

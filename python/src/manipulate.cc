@@ -1,4 +1,5 @@
-// Functions that put arrays together from parts: padding, repetition, grids, diagonals, slices at array positions.
+// Functions that put arrays together from parts: padding, repetition, grids, diagonals, slices at array
+// positions.
 #include "ops/manipulate.h"
 
 #include "bind.h"
@@ -46,7 +47,8 @@ void bind_repetition(nb::module_& m) {
   const auto kw = nb::kw_only();
   m.def(
       "pad",
-      [](const array& a, const PadArg& widths, const std::string& mode, const Operand& value, const StreamArg& s) {
+      [](const array& a, const PadArg& widths, const std::string& mode, const Operand& value,
+         const StreamArg& s) {
         StreamScope scope(s);
         const array v = value.is_array() ? std::get<array>(value.value) : to_array(value);
         return pad(a, widths_of(widths, a.ndim()), v, pad_mode_from_name(mode));
@@ -179,11 +181,13 @@ void bind_places(nb::module_& m) {
       "a with a block written at a place that an array holds.");
   m.def(
       "put_along_axis",
-      [](const array& a, const array& indices, const Operand& values, std::optional<int> axis, const StreamArg& s) {
+      [](const array& a, const array& indices, const Operand& values, std::optional<int> axis,
+         const StreamArg& s) {
         StreamScope scope(s);
         const array v = to_array(values, a.dtype());
         if (axis) return put_along_axis(a, indices, v, *axis);
-        return reshape(put_along_axis(flatten(a), flatten(indices), v.ndim() > 1 ? flatten(v) : v, 0), a.shape());
+        return reshape(put_along_axis(flatten(a), flatten(indices), v.ndim() > 1 ? flatten(v) : v, 0),
+                       a.shape());
       },
       nb::arg(), "indices"_a, "values"_a, "axis"_a.none() = nb::none(), kw, "stream"_a = nb::none(),
       "a with one element a place written, chosen along an axis.");
@@ -193,8 +197,8 @@ void bind_views(nb::module_& m) {
   const auto kw = nb::kw_only();
   m.def(
       "as_strided",
-      [](const array& a, const std::optional<Sizes>& shape, const std::optional<Sizes>& strides, int64_t offset,
-         const StreamArg& s) {
+      [](const array& a, const std::optional<Sizes>& shape, const std::optional<Sizes>& strides,
+         int64_t offset, const StreamArg& s) {
         StreamScope scope(s);
         return as_strided(a, shape ? Shape(shape->begin(), shape->end()) : a.shape(),
                           strides ? Strides(strides->begin(), strides->end()) : Strides{}, offset);
@@ -215,19 +219,24 @@ void bind_views(nb::module_& m) {
         return view(a, d.value);
       },
       "dtype"_a, kw, "stream"_a = nb::none(), "The bytes as another dtype.");
-  m.def("depends", [](const std::variant<array, std::vector<array>>& x,
-                      const std::variant<array, std::vector<array>>& after) -> nb::object {
-    const auto list = [](const auto& v) {
-      return v.index() ? std::get<1>(v) : std::vector<array>{std::get<0>(v)};
-    };
-    const auto out = depends(list(x), list(after));
-    return x.index() ? nb::cast(out) : nb::cast(out[0]);
-  }, "inputs"_a, "dependencies"_a, "The inputs, computed after the dependencies.");
+  m.def(
+      "depends",
+      [](const std::variant<array, std::vector<array>>& x,
+         const std::variant<array, std::vector<array>>& after) -> nb::object {
+        const auto list = [](const auto& v) {
+          return v.index() ? std::get<1>(v) : std::vector<array>{std::get<0>(v)};
+        };
+        const auto out = depends(list(x), list(after));
+        return x.index() ? nb::cast(out) : nb::cast(out[0]);
+      },
+      "inputs"_a, "dependencies"_a, "The inputs, computed after the dependencies.");
   m.def("real", on_stream(&real), nb::arg(), kw, "stream"_a = nb::none(), "The real part.");
   m.def("imag", on_stream(&imag), nb::arg(), kw, "stream"_a = nb::none(), "The imaginary part.");
   def_both(m, "conj", on_stream(&conjugate), kw, "stream"_a = nb::none(), "The complex conjugate.");
   m.attr("conjugate") = m.attr("conj");
-  array_class().def_prop_ro("real", &real, "The real part.").def_prop_ro("imag", &imag, "The imaginary part.");
+  array_class()
+      .def_prop_ro("real", &real, "The real part.")
+      .def_prop_ro("imag", &imag, "The imaginary part.");
   m.def("to_fp8", on_stream(&to_fp8), "x"_a, kw, "stream"_a = nb::none(), "8-bit floats (e4m3) as uint8.");
   m.def(
       "from_fp8",
@@ -235,7 +244,8 @@ void bind_views(nb::module_& m) {
         StreamScope scope(s);
         return from_fp8(x, d.value);
       },
-      "x"_a, "dtype"_a = Dtype{DType::bfloat16}, kw, "stream"_a = nb::none(), "Floats of 8-bit floats (e4m3).");
+      "x"_a, "dtype"_a = Dtype{DType::bfloat16}, kw, "stream"_a = nb::none(),
+      "Floats of 8-bit floats (e4m3).");
 }
 
 }  // namespace

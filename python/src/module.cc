@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "bind.h"
 #include "core/eval.h"
+#include "tree.h"
 
 namespace uma::python {
 namespace {
@@ -24,30 +25,14 @@ PyObject* exception_of(ErrorCode code) {
   }
 }
 
-void collect_arrays(nb::handle h, std::vector<array>& out) {
-  if (nb::isinstance<array>(h)) {
-    out.push_back(nb::cast<array>(h));
-  } else if (PyDict_Check(h.ptr())) {
-    for (auto [key, value] : nb::borrow<nb::dict>(h)) collect_arrays(value, out);
-  } else if (PyList_Check(h.ptr()) || PyTuple_Check(h.ptr())) {
-    for (nb::handle item : h) collect_arrays(item, out);
-  }
-}
-
-std::vector<array> arrays_in(const nb::args& trees) {
-  std::vector<array> out;
-  for (nb::handle h : trees) collect_arrays(h, out);
-  return out;
-}
-
 void bind_eval(nb::module_& m) {
   m.def(
-      "eval", [](const nb::args& trees) { evaluate(arrays_in(trees)); },
+      "eval", [](const nb::args& trees) { evaluate(tree_arrays(trees)); },
       "Computes arrays, wherever they stand in nested lists, tuples and dicts.");
   m.def(
       "async_eval",
       [](const nb::args& trees) {
-        const auto arrays = arrays_in(trees);
+        const auto arrays = tree_arrays(trees);
         nb::gil_scoped_release release;
         async_eval(arrays);
       },
@@ -74,6 +59,7 @@ NB_MODULE(core, m) {
   bind_creation(m);
   bind_elementwise(m);
   bind_shape(m);
+  bind_quantized(m);
   bind_reduce(m);
   bind_indexing(m);
   bind_manipulate(m);
@@ -81,6 +67,8 @@ NB_MODULE(core, m) {
   bind_products(m);
   bind_search(m);
   bind_eval(m);
+  bind_fast(m);
+  bind_transforms(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);
 }

@@ -15,20 +15,22 @@ void bind_blocks(nb::module_& m) {
   const auto kw = nb::kw_only();
   m.def(
       "addmm",
-      [](const Operand& c, const Operand& a, const Operand& b, double alpha, double beta, const StreamArg& s) {
+      [](const Operand& c, const Operand& a, const Operand& b, double alpha, double beta,
+         const StreamArg& s) {
         StreamScope scope(s);
         return addmm(to_array(c), to_array(a), to_array(b), alpha, beta);
       },
       nb::arg(), nb::arg(), nb::arg(), "alpha"_a = 1.0, "beta"_a = 1.0, kw, "stream"_a = nb::none(),
       "alpha (a b) + beta c.");
   m.def("block_masked_mm", on_stream(&block_masked_mm), nb::arg(), nb::arg(), "block_size"_a = 64,
-        "mask_out"_a.none() = nb::none(), "mask_lhs"_a.none() = nb::none(), "mask_rhs"_a.none() = nb::none(), kw,
-        "stream"_a = nb::none(), "a b with blocks scaled or left out.");
-  m.def("segmented_mm", on_stream(&segmented_mm), nb::arg(), nb::arg(), "segments"_a, kw, "stream"_a = nb::none(),
-        "One product for every segment of the inner axis.");
+        "mask_out"_a.none() = nb::none(), "mask_lhs"_a.none() = nb::none(), "mask_rhs"_a.none() = nb::none(),
+        kw, "stream"_a = nb::none(), "a b with blocks scaled or left out.");
+  m.def("segmented_mm", on_stream(&segmented_mm), nb::arg(), nb::arg(), "segments"_a, kw,
+        "stream"_a = nb::none(), "One product for every segment of the inner axis.");
   m.def(
       "gather_mm",
-      [](const array& a, const array& b, const MaybeArray& lhs, const MaybeArray& rhs, bool, const StreamArg& s) {
+      [](const array& a, const array& b, const MaybeArray& lhs, const MaybeArray& rhs, bool,
+         const StreamArg& s) {
         StreamScope scope(s);
         return gather_mm(a, b, lhs, rhs);
       },
@@ -53,11 +55,13 @@ void bind_products(nb::module_& m) {
         "Sum of conj(a) b along an axis.");
   m.def(
       "tensordot",
-      [](const array& a, const array& b, const std::variant<int, std::vector<Ints>>& axes, const StreamArg& s) {
+      [](const array& a, const array& b, const std::variant<int, std::vector<Ints>>& axes,
+         const StreamArg& s) {
         StreamScope scope(s);
         if (axes.index() == 0) return tensordot(a, b, std::get<int>(axes));
         const auto& pair = std::get<std::vector<Ints>>(axes);
-        check(pair.size() == 2, ErrorCode::kInvalidArgument, "tensordot", "axes are two lists, not {}", pair.size());
+        check(pair.size() == 2, ErrorCode::kInvalidArgument, "tensordot", "axes are two lists, not {}",
+              pair.size());
         return tensordot(a, b, pair[0], pair[1]);
       },
       nb::arg(), nb::arg(), "axes"_a = 2, kw, "stream"_a = nb::none(), "Sum over pairs of axes.");

@@ -14,8 +14,8 @@ using Scan = array (*)(const array&, int, bool, bool);
 void bind_comparison(nb::module_& m) {
   const auto kw = nb::kw_only();
   const auto def_close = [&](const char* name, Close f, const char* doc) {
-    m.def(name, on_stream(f), nb::arg(), nb::arg(), "rtol"_a = 1e-5, "atol"_a = 1e-8, kw, "equal_nan"_a = false,
-          "stream"_a = nb::none(), doc);
+    m.def(name, on_stream(f), nb::arg(), nb::arg(), "rtol"_a = 1e-5, "atol"_a = 1e-8, kw,
+          "equal_nan"_a = false, "stream"_a = nb::none(), doc);
   };
   def_close("isclose", &isclose, "|a - b| <= atol + rtol |b|.");
   def_close("allclose", &allclose, "True where all elements are close.");
@@ -26,7 +26,8 @@ void bind_comparison(nb::module_& m) {
         const auto [x, y] = to_arrays(a, b);
         return array_equal(x, y, equal_nan);
       },
-      "a"_a, "b"_a, "equal_nan"_a = false, "stream"_a = nb::none(), "True where shapes and values are equal.");
+      "a"_a, "b"_a, "equal_nan"_a = false, "stream"_a = nb::none(),
+      "True where shapes and values are equal.");
 }
 
 void bind_orders(nb::module_& m) {
@@ -62,8 +63,8 @@ void bind_orders(nb::module_& m) {
       "Where values would keep a sorted vector in order.");
   m.def(
       "unique",
-      [](const array& a, int64_t size, bool index, bool inverse, bool counts, const std::optional<Operand>& fill,
-         const StreamArg& s) -> nb::object {
+      [](const array& a, int64_t size, bool index, bool inverse, bool counts,
+         const std::optional<Operand>& fill, const StreamArg& s) -> nb::object {
         StreamScope scope(s);
         const Unique u = unique(a, size, fill ? std::optional(to_array(*fill)) : std::nullopt);
         if (!index && !inverse && !counts) return nb::cast(u.values);

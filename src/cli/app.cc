@@ -1,17 +1,20 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <cstdio>
+#include <charconv>
 #include <functional>
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "backend/install.h"
 #include "base/error.h"
 #include "base/thread_pool.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/version.h"
 #include "core/device.h"
+#include "engine/generate.h"
 
 namespace uma::cli {
 namespace {
@@ -24,13 +27,43 @@ struct Command {
   std::function<int()> go;
 };
 
-void add_common(CLI::App& app, Common& o, bool runs_model) {
+// Bounds of a flag. CLI11's own Range lets nan through and prints 1 as 1.000000.
+template <class T>
+CLI::Validator in_range(T low, T high) {
+  const auto judge = [low, high](std::string& text) -> std::string {
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error == std::errc() && end == text.data() + text.size() && value >= low && value <= high) return {};
+    const auto kind = std::is_integral_v<T> ? "a whole number" : "a number";
+    return high == std::numeric_limits<T>::max()
+               ? fmt::format("takes {} of {} or more, not '{}'", kind, low, text)
+               : fmt::format("takes {} from {} to {}, not '{}'", kind, low, high, text);
+  };
+  return CLI::Validator(judge, "");
+}
+template <class T>
+CLI::Validator at_least(T low) {
+  return in_range(low, std::numeric_limits<T>::max());
+}
+
+// A device that gives answers: null computes nothing, and its arrays have no memory to read.
+std::string judge_device(std::string& name) {
+  try {
+    if (device_from_name(name).type != DeviceType::null) return {};
+    return "null computes nothing, so there would be no result";
+  } catch (const Error& e) {
+    return std::string(e.message());
+  }
+}
+
+void add_common(CLI::App& app, Common& o) {
   app.add_flag("--json", o.json, "print one JSON document, for programs");
-  app.add_flag("--offline", o.offline, "open no socket (so does UMA_OFFLINE=1)")->envname("UMA_OFFLINE");
-  if (!runs_model) return;
+  app.add_flag("--offline", o.offline, "open no socket (so does UMA_OFFLINE=1)");
   app.add_option("--threads", o.threads, "threads to use; default: all CPUs of this process")
-      ->check(CLI::Range(1, 1024));
-  app.add_option("--device", o.device, "where to compute: cpu")->capture_default_str();
+      ->check(in_range(1, 1024));
+  app.add_option("--device", o.device, "where to compute: cpu")
+      ->check(CLI::Validator(judge_device, ""))
+      ->capture_default_str();
 }
 
 CLI::Option* positional(CLI::App& app, const char* name, std::string& field, const char* help) {
@@ -39,46 +72,51 @@ CLI::Option* positional(CLI::App& app, const char* name, std::string& field, con
 
 void add_run(CLI::App& app, RunOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
-  app.add_option("PROMPT", o.prompt, "what to ask; '-' reads it from stdin; none on a terminal: chat");
+  app.add_option("PROMPT", o.prompt,
+                 "what to ask; '-' reads it from stdin, less one final newline; none on a terminal: chat");
   app.add_option("--system", o.system, "system message");
   app.add_option("--temp", o.temp, "temperature; 0 takes the likeliest token each time")
-      ->check(CLI::Range(0.0, 100.0))
+      ->check(in_range(0.0, 100.0))
       ->capture_default_str();
   app.add_option("--top-k", o.top_k, "draw from the k likeliest tokens; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app.add_option("--top-p", o.top_p, "draw from the likeliest tokens that sum to p; 1: all")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(0.0, 1.0))
       ->capture_default_str();
   app.add_option("--min-p", o.min_p, "leave out tokens less likely than this share of the likeliest")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(in_range(0.0, 1.0))
       ->capture_default_str();
   app.add_option("--repeat-penalty", o.repeat_penalty, "divide the logits of recent tokens; 1: off")
-      ->check(CLI::Range(0.01, 100.0))
+      ->check(in_range(0.01, 100.0))
       ->capture_default_str();
   app.add_option("--presence-penalty", o.presence_penalty, "subtract once from the logits of recent tokens")
-      ->check(CLI::Range(-100.0, 100.0));
+      ->check(in_range(-100.0, 100.0));
   app.add_option("--frequency-penalty", o.frequency_penalty, "subtract for each time a recent token occurred")
-      ->check(CLI::Range(-100.0, 100.0));
+      ->check(in_range(-100.0, 100.0));
   app.add_option("--repeat-last-n", o.repeat_last_n, "how many tokens count as recent; -1: the whole context")
-      ->check(CLI::Range(-1, 1 << 30))
+      ->check(in_range(-1, 1 << 30))
       ->capture_default_str();
   app.add_option("--logit-bias", o.logit_bias,
                  "ID=VALUE added to a token's logit; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--seed", o.seed, "seed of the draws; default: another each time")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
-  app.add_option("--max-tokens,-n", o.max_tokens, "longest answer in tokens")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
-  app.add_option("--ctx,-c", o.ctx, "context in tokens; default: the model's, at most 8192")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+      ->check(at_least(uint64_t{0}));
+  app.add_option("--max-tokens,-n", o.max_tokens, "longest answer in tokens; -1: until it ends")
+      ->check(at_least(int64_t{-1}));
+  app.add_option("--ctx,-c", o.ctx,
+                 fmt::format("tokens of prompt and answer together; default: the model's, at most {}",
+                             kDefaultContext))
+      ->check(at_least(int64_t{1}));
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's");
-  app.add_flag("--raw", o.raw, "give the prompt to the model as it is, without a chat template");
+  app.add_flag("--raw", o.raw, "give the prompt to the model byte for byte, without a chat template");
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
   app.add_flag("--verbose,-v", o.verbose, "print speed and token counts after the answer");
-  add_common(app, o, true);
+  app.add_flag("--nowordwrap", o.no_word_wrap,
+               "do not move words that pass the terminal's edge to a new line");
+  add_common(app, o);
   app.footer(
       "Examples:\n"
       "  uma run qwen2.5-coder:0.5b \"Explain zero-copy memory in two sentences.\"\n"
@@ -88,40 +126,39 @@ void add_run(CLI::App& app, RunOptions& o) {
 
 void add_bench(CLI::App& app, BenchOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
-  const auto count = CLI::Range(int64_t{1}, int64_t{1} << 24);
+  const auto count = in_range(int64_t{1}, int64_t{1} << 24);
   app.add_option("--prompt", o.prompt, "tokens of the prefill")->check(count)->capture_default_str();
   app.add_option("--gen", o.gen, "tokens to decode")->check(count)->capture_default_str();
   app.add_option("--depth", o.depth, "tokens in the cache before decoding")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
+      ->check(in_range(int64_t{0}, int64_t{1} << 24))
       ->capture_default_str();
   app.add_option("--batch", o.batch, "sequences decoded together")
-      ->check(CLI::Range(int64_t{1}, int64_t{4096}))
+      ->check(in_range(int64_t{1}, int64_t{1024}))
       ->capture_default_str();
   app.add_option("--runs", o.runs, "repetitions; the median counts")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000}))
+      ->check(in_range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
-  add_common(app, o, true);
+  add_common(app, o);
   app.footer("Example:\n  uma bench qwen2.5-coder:0.5b --prompt 512 --gen 64");
 }
 
 void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
   positional(app, "FILE", o.file, "UTF-8 text to score");
-  app.add_option("--ctx", o.ctx, "tokens in a window")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 24))
-      ->capture_default_str();
+  app.add_option("--ctx", o.ctx, "tokens in a window; default: 512, or the model's context if that is less")
+      ->check(in_range(int64_t{2}, int64_t{1} << 24));
   app.add_option("--logits-out", o.logits_out,
                  "write the first window's logits here, float32 (tokens, vocabulary), .npy");
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
-  add_common(app, o, true);
+  add_common(app, o);
   app.footer("Example:\n  uma perplexity gemma3:270m README.md --ctx 256 --json");
 }
 
 void add_tokenize(CLI::App& app, TokenizeOptions& o) {
   positional(app, "MODEL", o.model, "as for run; a .gguf that holds a vocabulary and no weights will do");
   app.add_flag("--special", o.special, "recognise special tokens in the text");
-  add_common(app, o, false);
+  add_common(app, o);
   app.footer("Example:\n  printf 'Hello' | uma tokenize qwen2.5-coder:0.5b --json");
 }
 
@@ -130,14 +167,14 @@ void add_template(CLI::App& app, TemplateOptions& o) {
   app.add_option("MODEL", o.model, kMODEL);
   app.add_option("FILE", o.file, "JSON: {\"messages\":[...],\"tools\":[...],\"add_generation_prompt\":true}");
   app.add_option("--file", o.template_file, "a Jinja template instead of the model's");
-  add_common(app, o, false);
+  add_common(app, o);
   app.footer(
       "Examples:\n  uma template qwen2.5-coder:0.5b chat.json\n"
       "  uma template --file chat.jinja chat.json");
 }
 
 void add_models(CLI::App& app, std::string_view command, ModelsOptions& o) {
-  add_common(app, o, false);
+  add_common(app, o);
   if (command == "pull") {
     positional(app, "MODEL", o.model, "a catalogue name, or the address of a .gguf file");
     app.add_option("--name", o.name, "keep it under this name");
@@ -162,28 +199,52 @@ void add_models(CLI::App& app, std::string_view command, ModelsOptions& o) {
   }
 }
 
-int fail_with(std::string_view message, bool json) {
+int fail_with(int exit_code, std::string_view code, std::string_view what, bool json) {
+  // The sentence may quote a file's name or a model's text: neither may steer the terminal.
+  const std::string message = printable(what);
   if (json) {
-    // Not through a JSON library: this must work when memory is what is missing.
-    std::string escaped;
-    for (const char c : message) {
-      if (c == '"' || c == '\\') escaped += '\\';
-      if (static_cast<unsigned char>(c) >= 0x20) escaped += c;
+    try {
+      const nlohmann::ordered_json document{{"error", message}, {"code", code}};
+      outf("{}\n", document.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+      flush();
+    } catch (const std::exception&) {
+      // No memory, or nobody reads stdout: stderr has it.
     }
-    std::printf("{\"error\":\"%s\"}\n", escaped.c_str());
   }
-  note(std::string("uma: ") + std::string(message));
-  return 1;
+  note("uma: " + message);
+  return exit_code;
+}
+
+// --help, --version and wrong use. CLI11 knows which of them it is by the exception.
+int explain_parse(CLI::App& app, const CLI::ParseError& e, int argc, const char* const* argv) {
+  if (e.get_exit_code() == 0) {
+    std::ostringstream text, ignored;
+    app.exit(e, text, ignored);
+    out(text.str() + (text.str().ends_with('\n') ? "" : "\n"));
+    flush();
+    return 0;
+  }
+  const bool json = std::any_of(argv, argv + argc, [](std::string_view word) { return word == "--json"; });
+  const auto parsed = app.get_subcommands();
+  const std::string command = parsed.empty() ? "uma" : "uma " + parsed.front()->get_name();
+  if (argc < 2) note(app.help());
+  std::string what = e.what();
+  if (parsed.empty() && argc >= 2 && argv[1][0] != '-')
+    what = fmt::format("there is no command '{}'", argv[1]);
+  return fail_with(2, "wrong use", fmt::format("{}; `{} --help` says how it is used", what, command), json);
 }
 
 }  // namespace
 
-int run_app(int argc, const char* const* argv) {
+int run_app(int argc, const char* const* argv) try {
+  install_backends();
   CLI::App app{"uma runs language models on this machine: private, from mapped files, on its own array core.",
                "uma"};
   app.set_version_flag("--version", std::string(kVersion));
   app.require_subcommand(1);
-  app.footer("Models live in $UMA_HOME (default ~/.uma). `uma COMMAND --help` has examples.");
+  app.footer(
+      "Models live in $UMA_HOME (default ~/.uma). `uma COMMAND --help` has examples.\n"
+      "Exit codes: 0 done, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.");
 
   RunOptions run_options;
   BenchOptions bench_options;
@@ -195,6 +256,7 @@ int run_app(int argc, const char* const* argv) {
   std::vector<Command> commands;
   const auto command = [&](const char* name, const char* help, const Common& common, auto bind, auto go) {
     CLI::App* sub = app.add_subcommand(name, help);
+    if (name == std::string_view("list")) sub->alias("ls");
     bind(*sub);
     commands.push_back({sub, &common, go});
   };
@@ -231,36 +293,46 @@ int run_app(int argc, const char* const* argv) {
   command(
       "doctor", "what this machine has, measured", doctor_options,
       [&](CLI::App& s) {
-        add_common(s, doctor_options, true);
+        add_common(s, doctor_options);
         s.footer("Example:\n  uma doctor --json");
       },
       [&] { return doctor(doctor_options); });
 
   try {
-    app.parse(argc, argv);
+    // `uma help run` is `uma run --help`.
+    std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    if (!words.empty() && words[0] == "help") {
+      words.erase(words.begin());
+      words.push_back("--help");
+    }
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    app.parse(words);
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e, std::cout, std::cerr);
-    return code == 0 ? 0 : 2;
+    return explain_parse(app, e, argc, argv);
   }
   for (const Command& c : commands) {
     if (!c.app->parsed()) continue;
     const bool json = c.common->json;
     try {
-      install_backends();
       if (c.common->threads > 0) set_num_threads(c.common->threads);
       set_default_device(device_from_name(c.common->device));
       const int code = c.go();
       flush();
       return code;
+    } catch (const UsageError& e) {
+      return fail_with(2, "wrong use", e.what(), json);
     } catch (const Error& e) {
-      return fail_with(e.what(), json);
+      const bool stopped = e.code() == ErrorCode::kCancelled;
+      return fail_with(stopped ? interrupted_exit_code() : 1, to_string(e.code()), e.what(), json);
     } catch (const std::bad_alloc&) {
-      return fail_with("out of memory", json);
+      return fail_with(1, "limit", "out of memory", json);
     } catch (const std::exception& e) {
-      return fail_with(e.what(), json);
+      return fail_with(1, to_string(ErrorCode::kInternal), e.what(), json);
     }
   }
   return 2;
+} catch (const std::exception& e) {  // --help into a full disk
+  return fail_with(1, "io", e.what(), false);
 }
 
 }  // namespace uma::cli

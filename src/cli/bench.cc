@@ -35,24 +35,27 @@ int bench(const BenchOptions& o) {
   InterruptScope interrupt;
   uma::BenchOptions options{.prompt = o.prompt, .gen = o.gen, .depth = o.depth, .batch = o.batch};
   options.cancel = &interrupt.flag();
+  ProgressBar bar("bench", "steps");
+  const auto steps = static_cast<uint64_t>(o.runs) + 2;  // and the warm-up, and the machine's limits
+  bar.update(0, steps);
   // The first run pays for page faults and the thread pool's start; it is not counted.
   uma::BenchOptions warm = options;
   warm.prompt = std::min<int64_t>(o.prompt, 32);
   warm.gen = std::min<int64_t>(o.gen, 4);
   warm.depth = 0;
   uma::bench(*model, warm);
-  ProgressBar bar("bench");
   std::vector<double> prefill, decode;
   uma::BenchResult last;
   for (int64_t i = 0; i < o.runs; ++i) {
-    bar.update(static_cast<uint64_t>(i), static_cast<uint64_t>(o.runs));
+    bar.update(static_cast<uint64_t>(i) + 1, steps);
     last = uma::bench(*model, options);
     prefill.push_back(last.prefill_tok_s);
     decode.push_back(last.decode_tok_s);
   }
-  bar.finish();
   const int64_t rss = peak_rss_bytes();  // before the measurements below add their own buffers
+  bar.update(steps - 1, steps);
   const MachineLimits limits = measure_limits();
+  bar.finish();
   const double prefill_tok_s = median(prefill), decode_tok_s = median(decode);
   const double steps_per_s = decode_tok_s / static_cast<double>(o.batch);
   const double decode_gb_s =

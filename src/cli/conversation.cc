@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace uma::cli {
 
@@ -20,8 +21,9 @@ std::vector<int32_t> Conversation::prompt() const {
     return vocabulary.tokenizer->encode(text, {.add_special = true, .parse_special = false});
   }
   std::vector<ChatMessage> messages;
-  if (!system_.empty()) messages.push_back({"system", system_});
-  messages.insert(messages.end(), turns_.begin(), turns_.end());
+  // A template takes UTF-8 only; what is not is read as the tokenizer reads it.
+  if (!system_.empty()) messages.push_back({"system", utf8_repaired(system_)});
+  for (const ChatMessage& turn : turns_) messages.push_back({turn.role, utf8_repaired(turn.content)});
   const std::string bos = vocabulary.token_text(vocabulary.bos), eos = vocabulary.token_text(vocabulary.eos);
   const std::string text = template_->render(messages, {.bos_token = bos, .eos_token = eos});
   // Many templates write the beginning-of-text token themselves; it must not come twice.

@@ -52,7 +52,9 @@ int doctor(const Common& o) {
   sysinfo(&memory);
   const uint64_t total = static_cast<uint64_t>(memory.totalram) * memory.mem_unit;
   const hub::Store store;
+  ProgressBar bar("measuring");
   const MachineLimits limits = measure_limits();
+  bar.finish();
   std::string isas;
   for (const cpu::Isa isa : cpu::available_isas())
     isas += (isas.empty() ? "" : " ") + std::string(cpu::to_string(isa));

@@ -7,9 +7,12 @@ namespace uma::cli {
 namespace {
 
 std::atomic<bool> interrupted{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "set from a signal handler");
+std::atomic<int> last_signal{SIGINT};
+static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
+              "set from a signal handler");
 
 void on_signal(int number) {
+  last_signal = number;
   if (interrupted.exchange(true)) _exit(128 + number);
 }
 
@@ -37,8 +40,8 @@ InterruptScope::~InterruptScope() {
 const std::atomic<bool>& InterruptScope::flag() const {
   return interrupted;
 }
-void InterruptScope::clear() {
-  interrupted = false;
+int interrupted_exit_code() {
+  return 128 + last_signal;
 }
 
 }  // namespace uma::cli

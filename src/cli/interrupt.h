@@ -13,11 +13,13 @@ class InterruptScope {
   InterruptScope& operator=(const InterruptScope&) = delete;
 
   const std::atomic<bool>& flag() const;
-  void clear();
 
  private:
   struct Saved;
   Saved* saved_;
 };
+
+/// What a command that was stopped exits with, as shells have it: 128 + the signal's number, 130 for Ctrl-C.
+int interrupted_exit_code();
 
 }  // namespace uma::cli

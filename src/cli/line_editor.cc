@@ -2,19 +2,44 @@
 
 #include <histedit.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 namespace uma::cli {
 namespace {
 
 constexpr int kHistorySize = 1000;
 
+// Bracketed paste: the terminal marks what was pasted, so that its newlines do not send it line by line.
+constexpr char kPasteOn[] = "\033[?2004h", kPasteOff[] = "\033[?2004l", kPasteBegin[] = "\033[200~";
+constexpr wchar_t kPasteEnd[] = L"\033[201~";
+constexpr size_t kLongestPaste = size_t{1} << 20;  // characters
+
 volatile sig_atomic_t interrupted = 0;
 void on_interrupt(int) {
   interrupted = 1;
+}
+
+// Takes the pasted text, which ends with kPasteEnd, into the line as it is.
+unsigned char take_paste(EditLine* editor, int) {
+  std::wstring text;
+  const std::wstring_view end = kPasteEnd;
+  for (wchar_t c = 0; text.size() < kLongestPaste && el_wgetc(editor, &c) == 1;) {
+    if (c == L'\r') c = L'\n';
+    if (c >= L' ' || c == L'\n' || c == L'\t' || c == L'\033') text += c;
+    if (std::wstring_view(text).ends_with(end)) {
+      text.resize(text.size() - end.size());
+      break;
+    }
+  }
+  while (text.ends_with(L'\n')) text.pop_back();
+  std::erase(text, L'\033');
+  return text.empty() || el_winsertstr(editor, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
 }
 
 }  // namespace
@@ -24,6 +49,7 @@ struct LineEditor::Impl {
   History* history = nullptr;
   HistEvent event{};
   std::string file, prompt;
+  bool terminal = false;  // one that knows escape sequences
 };
 
 LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
@@ -31,7 +57,8 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
   // libedit cuts UTF-8 into bytes under the C locale, which is what a container has.
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   impl_->file = history_file;
-  impl_->editor = el_init("uma", stdin, stdout, stderr);
+  // An answer that goes to a file must not find the prompt there.
+  impl_->editor = el_init("uma", stdin, isatty(STDOUT_FILENO) == 1 ? stdout : stderr, stderr);
   impl_->history = history_init();
   history(impl_->history, &impl_->event, H_SETSIZE, kHistorySize);
   history(impl_->history, &impl_->event, H_SETUNIQUE, 1);
@@ -46,6 +73,12 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
       });
   el_set(editor, EL_EDITOR, "emacs");
   el_set(editor, EL_HIST, ::history, impl_->history);
+  // Restores the terminal when a signal ends the process or Ctrl-Z stops it; follows changes of its size.
+  el_set(editor, EL_SIGNAL, 1);
+  const char* const term = std::getenv("TERM");
+  impl_->terminal = term && *term && std::string_view(term) != "dumb";
+  el_set(editor, EL_ADDFN, "uma-paste", "take pasted text as it is", take_paste);
+  el_set(editor, EL_BIND, kPasteBegin, "uma-paste", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_set(editor, EL_BIND, "^W", "ed-delete-prev-word", nullptr);
   el_set(editor, EL_BIND, "\033[1;5D", "ed-prev-word", nullptr);
@@ -56,7 +89,6 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
 }
 
 LineEditor::~LineEditor() {
-  if (!impl_->file.empty()) history(impl_->history, &impl_->event, H_SAVE, impl_->file.c_str());
   history_end(impl_->history);
   el_end(impl_->editor);
 }
@@ -73,12 +105,18 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
   sigaction(SIGINT, &action, &saved);
   int length = 0;
   errno = 0;
+  std::FILE* const terminal = isatty(STDOUT_FILENO) == 1 ? stdout : stderr;
+  if (impl_->terminal) std::fputs(kPasteOn, terminal);
   const char* text = el_gets(impl_->editor, &length);
+  if (impl_->terminal) std::fputs(kPasteOff, terminal);
   sigaction(SIGINT, &saved, nullptr);
   if (interrupted) {
     el_reset(impl_->editor);
+    std::fputs("^C\n", terminal);
+    std::fflush(terminal);
     return Result::interrupted;
   }
+  std::fflush(terminal);
   if (!text || length <= 0) return Result::end;
   line.assign(text, static_cast<size_t>(length));
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r')) line.pop_back();
@@ -88,6 +126,8 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
 void LineEditor::remember(const std::string& entry) {
   if (entry.find_first_not_of(" \t\n") == std::string::npos) return;
   history(impl_->history, &impl_->event, H_ENTER, entry.c_str());
+  // At once: a terminal that is closed must not take the history with it.
+  if (!impl_->file.empty()) history(impl_->history, &impl_->event, H_SAVE, impl_->file.c_str());
 }
 
 }  // namespace uma::cli

@@ -23,15 +23,13 @@ std::string dump(const Json& json) {
 hub::PullResult pull_with_progress(hub::Store& store, const std::string& model, const std::string& name,
                                    bool offline) {
   InterruptScope interrupt;
-  ProgressBar bar(model);
+  // Of an address the file's name is enough: it must leave room for the bar.
+  ProgressBar bar(printable(!name.empty() ? name : model.substr(model.find_last_of('/') + 1)));
   hub::PullOptions options;
   options.offline = offline;
   options.name = name;
   options.cancel = &interrupt.flag();
-  options.on_note = [&](std::string_view text) {
-    bar.finish();
-    note(fmt::format("uma: {}", text));
-  };
+  options.on_note = [&](std::string_view text) { bar.note(fmt::format("uma: {}", text)); };
   options.on_progress = [&](const hub::Progress& p) {
     bar.update(static_cast<uint64_t>(p.done_bytes), static_cast<uint64_t>(p.total_bytes));
   };
@@ -53,6 +51,7 @@ std::string date(int64_t seconds) {
 
 int list_catalogue(const hub::Store& store, bool json) {
   Json rows = Json::array();
+  if (!json) outf("{:<24} {:>10}  {:<14} {}\n", "NAME", "SIZE", "LICENCE", "WHAT IT IS");
   for (const hub::CatalogueRow& row : store.catalogue()) {
     rows.push_back({{"name", row.name},
                     {"bytes", row.bytes},
@@ -91,8 +90,12 @@ int pull(const ModelsOptions& o) {
     json["downloaded_bytes"] = result.downloaded_bytes;
     outf("{}\n", dump(json));
   } else {
+    const bool expected =
+        hub::find_row(store.catalogue(), o.model) != nullptr;  // else the hash is only noted
+    const std::string hash =
+        expected ? "SHA-256 as expected" : "SHA-256 " + result.model.sha256.substr(0, 12) + "...";
     note(fmt::format("{}: {}, {}{}", result.model.name, human_bytes(result.model.bytes),
-                     result.already ? "already here" : "fetched, SHA-256 as expected",
+                     result.already ? "already here" : "fetched, " + hash,
                      result.model.licence.empty() ? "" : ", licence: " + result.model.licence));
   }
   return 0;

@@ -2,10 +2,20 @@
 // What the command line says, one struct a command. app.cc binds each field to its flag, with name,
 // default and help in one line; the commands below take the struct and know nothing of flags.
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+
 namespace uma::cli {
+
+/// The command line itself is wrong: exit code 2.
+class UsageError : public Error {
+ public:
+  explicit UsageError(std::string_view command, std::string_view message)
+      : Error(ErrorCode::kInvalidArgument, command, message) {}
+};
 
 struct Common {
   int threads = 0;
@@ -27,7 +37,7 @@ struct RunOptions : Common {
   double frequency_penalty = 0;
   int repeat_last_n = 64;
   std::vector<std::string> logit_bias;  // "ID=VALUE"
-  int64_t seed = -1;                    // -1: from the clock, and said in --json
+  std::optional<uint64_t> seed;         // none: another each time, and said in --json
   int64_t max_tokens = -1;              // -1: until the model ends or the context is full
   int64_t ctx = 0;                      // 0: the model's, at most kDefaultContext
   std::vector<std::string> stop;
@@ -35,6 +45,7 @@ struct RunOptions : Common {
   bool raw = false;
   bool exact = false;
   bool verbose = false;
+  bool no_word_wrap = false;
 };
 
 struct BenchOptions : Common {
@@ -45,7 +56,7 @@ struct BenchOptions : Common {
 
 struct PerplexityOptions : Common {
   std::string model, file, logits_out;
-  int64_t ctx = 512;
+  int64_t ctx = 0;  // 0: kDefaultWindow, or the model's context if that is less
   bool exact = false;
 };
 
@@ -76,7 +87,8 @@ int remove(const ModelsOptions& options);
 int copy(const ModelsOptions& options);
 int doctor(const Common& options);
 
-/// Reads the arguments, runs the command. Returns the exit code: 0 done, 1 failed, 2 wrong use.
+/// Reads the arguments, runs the command. Returns the exit code: 0 done, 1 failed, 2 wrong use, 130
+/// stopped by Ctrl-C (128 + the signal's number).
 int run_app(int argc, const char* const* argv);
 
 }  // namespace uma::cli

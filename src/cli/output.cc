@@ -93,43 +93,83 @@ std::string printable(std::string_view text) {
   return clean;
 }
 
-void ProgressBar::update(uint64_t done, uint64_t total) {
-  if (!stderr_is_terminal()) return;
-  const auto now = Clock::now();
-  if (!begun_) {
-    begun_ = true;
-    first_ = done;
-    start_ = now;
-  }
-  using namespace std::chrono_literals;
-  if (now - start_ < 300ms || (now - last_ < 100ms && done != total)) return;
-  last_ = now;
-  shown_ = true;
+int terminal_width(int fd) {
   winsize size{};
-  const int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-  const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double rate = static_cast<double>(done - std::min(first_, done)) / std::max(seconds, 1e-3);
-  std::string text = fmt::format(" {}/s", human_bytes(static_cast<uint64_t>(rate)));
-  if (total > 0) {
-    text = fmt::format(" {} of {}{}", human_bytes(done), human_bytes(total), text);
-    if (rate > 0 && done < total)
-      text += fmt::format(", {:.0f} s left", static_cast<double>(total - done) / rate);
-    const int room = width - static_cast<int>(label_.size() + text.size()) - 4;
-    if (room > 8) {
-      const int filled =
-          static_cast<int>(static_cast<double>(room) * std::min(1.0, static_cast<double>(done) / total));
-      text = fmt::format(" [{}{}]{}", std::string(filled, '='), std::string(room - filled, ' '), text);
-    }
-  } else {
-    text = fmt::format(" {}{}", human_bytes(done), text);
-  }
-  std::fprintf(stderr, "\r\033[K%s%s", label_.c_str(), text.c_str());
-  std::fflush(stderr);
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+ProgressBar::ProgressBar(std::string label, std::string unit)
+    : label_(std::move(label)), unit_(std::move(unit)) {
+  if (stderr_is_terminal()) painter_ = std::thread([this] { paint_until_stopped(); });
+}
+
+void ProgressBar::update(uint64_t done, uint64_t total) {
+  const std::lock_guard lock(mutex_);
+  if (!begun_) first_ = done;
+  begun_ = true;
+  done_ = done;
+  total_ = total;
+}
+
+void ProgressBar::note(std::string_view text) {
+  const std::lock_guard lock(mutex_);
+  erase();
+  cli::note(text);
 }
 
 void ProgressBar::finish() {
-  if (shown_) std::fprintf(stderr, "\r\033[K");
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  if (painter_.joinable()) painter_.join();
+}
+
+void ProgressBar::paint_until_stopped() {
+  using namespace std::chrono_literals;
+  std::unique_lock lock(mutex_);
+  // What is over at once shows nothing.
+  for (auto pause = 400ms; !wake_.wait_for(lock, pause, [this] { return stop_; }); pause = 100ms) paint();
+  erase();
+}
+
+void ProgressBar::erase() {
+  if (shown_) std::fputs("\r\033[K", stderr);
   shown_ = false;
+}
+
+std::string ProgressBar::figures(double seconds, double rate) const {
+  if (!begun_) return fmt::format(" {:.0f} s", seconds);
+  const auto amount = [&](uint64_t n) { return unit_.empty() ? human_bytes(n) : fmt::format("{}", n); };
+  std::string text = total_ > 0 ? fmt::format(" {} of {}", amount(done_), amount(total_))
+                                : fmt::format(" {}", amount(done_));
+  if (!unit_.empty()) text += " " + unit_;
+  if (unit_.empty()) text += fmt::format(" {}/s", human_bytes(static_cast<uint64_t>(rate)));
+  if (total_ > 0 && rate > 0 && done_ < total_)
+    text += fmt::format(", {:.0f} s left", static_cast<double>(total_ - done_) / rate);
+  else
+    text += fmt::format(", {:.0f} s", seconds);
+  return text;
+}
+
+void ProgressBar::paint() {
+  const int width = terminal_width(STDERR_FILENO);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double rate = static_cast<double>(done_ - std::min(first_, done_)) / std::max(seconds, 1e-3);
+  std::string text = figures(seconds, rate);
+  const int room = width - static_cast<int>(label_.size() + text.size()) - 4;
+  if (total_ > 0 && room > 8) {
+    const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));
+    const auto filled = static_cast<size_t>(room * share);
+    text = fmt::format(" [{}{}]{}", std::string(filled, '='),
+                       std::string(static_cast<size_t>(room) - filled, ' '), text);
+  }
+  // A line that wraps could not be taken back.
+  text = (label_ + text).substr(0, static_cast<size_t>(std::max(width - 1, 1)));
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
+  std::fflush(stderr);
+  shown_ = true;
 }
 
 }  // namespace uma::cli

@@ -3,8 +3,12 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <thread>
 
 namespace uma::cli {
 
@@ -37,21 +41,41 @@ std::string human_bytes(uint64_t bytes);
 /// because an answer must not be able to move the cursor, change the title or answer for the user.
 std::string printable(std::string_view text);
 
-/// A bar on stderr, on a terminal only, and only for what lasts.
+/// Columns of the terminal behind a file descriptor; 80 where that is not known.
+int terminal_width(int fd);
+
+/// A bar on stderr, on a terminal only, and only for what lasts. A thread paints it, so that time is seen to
+/// pass within a long step too.
 class ProgressBar {
  public:
-  explicit ProgressBar(std::string label) : label_(std::move(label)) {}
+  /// unit: what is counted, such as "windows"; empty: bytes.
+  explicit ProgressBar(std::string label, std::string unit = "");
   ~ProgressBar() { finish(); }
-  /// total = 0: unknown, shows the bytes alone.
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  /// total = 0: unknown. Without any update only the time is shown.
   void update(uint64_t done, uint64_t total);
+  /// One line on stderr, above the bar.
+  void note(std::string_view text);
+  /// Takes the bar away, for good.
   void finish();
 
  private:
   using Clock = std::chrono::steady_clock;
-  std::string label_;
-  Clock::time_point start_ = Clock::now(), last_;
+  void paint_until_stopped();
+  void paint();
+  void erase();
+  std::string figures(double seconds, double rate) const;
+
+  std::string label_, unit_;
+  Clock::time_point start_ = Clock::now();
+  uint64_t done_ = 0, total_ = 0;
   uint64_t first_ = 0;  // where it began: a resumed download must not look infinitely fast
-  bool begun_ = false, shown_ = false;
+  bool begun_ = false, shown_ = false, stop_ = false;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::thread painter_;
 };
 
 }  // namespace uma::cli

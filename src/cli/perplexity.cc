@@ -1,5 +1,6 @@
 #include "engine/perplexity.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -11,6 +12,11 @@
 #include "text/tokenizer.h"
 
 namespace uma::cli {
+namespace {
+
+constexpr int64_t kDefaultWindow = 512;  // tokens; what other programs score with
+
+}  // namespace
 
 int perplexity(const PerplexityOptions& o) {
   const std::string text = read_file(o.file);
@@ -18,8 +24,9 @@ int perplexity(const PerplexityOptions& o) {
   const std::vector<int32_t> tokens =
       model->vocabulary->tokenizer->encode(text, {.add_special = false, .parse_special = false});
   InterruptScope interrupt;
-  ProgressBar bar("perplexity");
-  uma::PerplexityOptions options{.context = o.ctx, .want_logits = !o.logits_out.empty()};
+  ProgressBar bar("perplexity", "windows");
+  const int64_t context = o.ctx > 0 ? o.ctx : std::min(kDefaultWindow, model->config().context_length);
+  uma::PerplexityOptions options{.context = context, .want_logits = !o.logits_out.empty()};
   options.cancel = &interrupt.flag();
   options.on_window = [&](int64_t done, int64_t windows) {
     bar.update(static_cast<uint64_t>(done), static_cast<uint64_t>(windows));
@@ -34,8 +41,8 @@ int perplexity(const PerplexityOptions& o) {
                                       {"perplexity", result.perplexity}};
     outf("{}\n", json.dump());
   } else {
-    outf("{} tokens in {} windows of {}: nll {:.5f}, perplexity {:.4f}\n", result.tokens, result.windows,
-         o.ctx, result.nll, result.perplexity);
+    outf("{} tokens in {} window{} of {}: nll {:.5f}, perplexity {:.4f}\n", result.tokens, result.windows,
+         result.windows == 1 ? "" : "s", context, result.nll, result.perplexity);
   }
   return 0;
 }

@@ -9,6 +9,10 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/run_options.h"
+#include "cli/text_printer.h"
+#include "engine/sampler.h"
+#include "engine/stop.h"
+#include "io/utf8.h"
 #include "models/open.h"
 
 namespace uma::cli {
@@ -32,7 +36,10 @@ std::pair<int32_t, float> parse_bias(const std::string& text) {
 std::string joined_prompt(const RunOptions& o) {
   std::string prompt;
   for (const std::string& word : o.prompt) prompt += (prompt.empty() ? "" : " ") + word;
-  if (prompt == "-" || (o.prompt.empty() && !stdin_is_terminal())) return read_stdin();
+  if (prompt != "-" && !(o.prompt.empty() && !stdin_is_terminal())) return prompt;
+  prompt = read_stdin();
+  // As $(...) does: `echo Hi |` asks what `printf Hi |` asks. --raw promises the bytes as they are.
+  if (!o.raw && prompt.ends_with('\n')) prompt.pop_back();
   return prompt;
 }
 
@@ -58,28 +65,43 @@ int answer(const RunOptions& o, const std::shared_ptr<const Model>& model, const
   Conversation conversation(model, o.template_file.empty() ? "" : read_file(o.template_file), o.raw);
   conversation.set_system(o.system);
   conversation.add("user", prompt);
+  if (!is_utf8(prompt)) note("uma: the prompt is not UTF-8 throughout: what is not is read as U+FFFD");
   Session session(model, {.context = o.ctx});
   InterruptScope interrupt;
   GenerateOptions generate = generate_options(o);
   generate.cancel = &interrupt.flag();
-  const bool to_terminal = stdout_is_terminal();
-  if (!o.json)
+  ProgressBar bar(o.json ? "answering" : "reading the prompt", "tokens");
+  TextPrinter printer(!o.no_word_wrap);
+  if (!o.json) {
+    generate.on_prompt = [&](int64_t done, int64_t total) { bar.update(uint64_t(done), uint64_t(total)); };
     generate.on_text = [&](std::string_view text) {
-      to_terminal ? out(printable(text)) : out(text);
-      flush();
+      bar.finish();
+      printer.put(text);
     };
+  }
   const GenerateResult result = session.generate(conversation.prompt(), generate);
+  bar.finish();
   if (o.json) {
     // Tokens may spell bytes that are no text; JSON is UTF-8, so these show as U+FFFD.
     outf("{}\n", to_json(result, *model, generate.sampling.seed)
                      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-  } else if (!result.text.ends_with('\n')) {
-    out("\n");
+  } else {
+    printer.finish();
   }
   flush();
   explain_stop(result, session.context());
   if (o.verbose) note(timings_line(result, *model));
-  return result.stop_reason == StopReason::cancelled ? 1 : 0;
+  return result.stop_reason == StopReason::cancelled ? interrupted_exit_code() : 0;
+}
+
+// Flags are judged before a file of gigabytes is looked for.
+void judge_flags(const RunOptions& o) {
+  try {
+    Sampler(generate_options(o).sampling, INT32_MAX);
+    StopMatcher(o.stop);
+  } catch (const Error& e) {
+    throw UsageError("run", e.message());
+  }
 }
 
 }  // namespace
@@ -96,7 +118,8 @@ GenerateOptions generate_options(const RunOptions& o) {
   s.frequency_penalty = static_cast<float>(o.frequency_penalty);
   s.repeat_last_n = o.repeat_last_n;
   for (const std::string& text : o.logit_bias) s.logit_bias.push_back(parse_bias(text));
-  s.seed = o.seed >= 0 ? static_cast<uint64_t>(o.seed) : random_seed();
+  // 53 bits: every JSON reader gives the number back as it was, so it can be passed to --seed.
+  s.seed = o.seed ? *o.seed : random_seed() >> 11;
   options.max_tokens = o.max_tokens;
   options.stop = o.stop;
   return options;
@@ -112,17 +135,17 @@ void explain_stop(const GenerateResult& result, int64_t context) {
 std::string timings_line(const GenerateResult& result, const Model& model) {
   const GenerateTimings& t = result.timings;
   return fmt::format(
-      "load {:.2f} s | prompt {} tokens ({} cached), {:.1f} tok/s | answer {} tokens, {:.1f} tok/s | {}",
-      model.load_s, t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
-      to_string(result.stop_reason));
+      "prompt  {} tokens ({} cached), {:.1f} tok/s\n"
+      "answer  {} tokens, {:.1f} tok/s, ended by: {}\n"
+      "load    {:.3f} s",
+      t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
+      to_string(result.stop_reason), model.load_s);
 }
 
 int run(const RunOptions& o) {
-  const bool chatting = o.prompt.empty() && stdin_is_terminal() && !o.json;
-  check(!(o.prompt.empty() && stdin_is_terminal() && o.json), ErrorCode::kInvalidArgument, "run",
-        "--json needs a PROMPT; a chat has no single answer");
-  // Flags are judged before a file of gigabytes is looked for.
-  generate_options(o);
+  const bool chatting = o.prompt.empty() && stdin_is_terminal();
+  if (chatting && o.json) throw UsageError("run", "--json needs a PROMPT; a chat has no single answer");
+  judge_flags(o);
   const std::string path = find_or_pull(o.model, o.offline);
   const std::string prompt = chatting ? "" : joined_prompt(o);
   const auto model = open_model(path, {.exact = o.exact});

@@ -36,8 +36,8 @@ int render_template(const TemplateOptions& o) {
   // With --file there is one word, and it is FILE.
   const bool from_file = !o.template_file.empty();
   const std::string& variables_path = from_file && o.file.empty() ? o.model : o.file;
-  check(!variables_path.empty() && (from_file ? o.file.empty() : !o.model.empty()),
-        ErrorCode::kInvalidArgument, "template", "takes MODEL FILE, or --file TEMPLATE FILE");
+  if (variables_path.empty() || (from_file ? !o.file.empty() : o.model.empty()))
+    throw UsageError("template", "takes MODEL FILE, or --file TEMPLATE FILE");
   std::string source, bos, eos;
   if (from_file) {
     source = read_file(o.template_file);

@@ -8,7 +8,7 @@
 
 namespace uma {
 
-Node::Node(const OpInfo& op, Stream stream, std::vector<array> inputs)
+Node::Node(const OpInfo& op, Stream stream, std::vector<array>&& inputs)
     : op(&op), stream(stream), inputs(std::move(inputs)) {}
 
 // Inputs are taken apart by a loop: recursion would overflow the stack on a long chain.
@@ -35,8 +35,11 @@ array array::make(Shape shape, DType dtype, std::shared_ptr<Node> node) {
   tensor->size = num_elements(shape);
   tensor->shape = std::move(shape);
   tensor->dtype = dtype;
-  if (Tracing::active())
-    for (const array& input : node->inputs) tensor->tracer |= input.is_tracer();
+  for (const array& input : node->inputs)
+    if (input.is_tracer()) {
+      tensor->trace = input.tensor_->trace;
+      break;
+    }
   tensor->node = std::move(node);
   return array(std::move(tensor));
 }

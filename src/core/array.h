@@ -15,6 +15,14 @@
 namespace uma {
 
 struct Event;
+struct Tensor;
+
+/// One run of a transformation (core/eval.h, Tracing). While it is alive, evaluation keeps the nodes of the
+/// arrays that belong to it.
+struct Trace {
+  std::atomic<bool> alive{true};
+  std::vector<std::weak_ptr<Tensor>> kept;  // evaluated and still with their nodes; under the planner's lock
+};
 
 /// What an array handle points to. Ops and kernels go through `array`; only core touches this.
 struct Tensor {
@@ -23,14 +31,14 @@ struct Tensor {
   Shape shape;
   Strides strides;  // in elements; meaningful once ready
   DType dtype;
-  bool tracer = false;  // a transformation follows it, so its node outlives evaluation
-  int32_t output = 0;   // which output of the node
-  int64_t size = 0;     // elements
+  int32_t output = 0;  // which output of the node
+  int64_t size = 0;    // elements
   std::shared_ptr<Buffer> buffer;
   int64_t offset = 0;  // bytes into the buffer
   std::shared_ptr<Node> node;
   std::atomic<State> state{State::lazy};
   std::shared_ptr<Event> event;  // while scheduled or failed
+  std::shared_ptr<Trace> trace;  // of the transformation that follows it
   uint64_t visit = 0;            // planner's mark, under its lock
 };
 
@@ -139,8 +147,8 @@ class array {
 
   const std::shared_ptr<Node>& node() const { return tensor_->node; }
   int output_index() const { return tensor_->output; }
-  bool is_tracer() const { return tensor_->tracer; }
-  void set_tracer(bool tracer) { tensor_->tracer = tracer; }
+  /// True while a transformation follows it: its node then outlives evaluation.
+  bool is_tracer() const { return tensor_->trace && tensor_->trace->alive.load(std::memory_order_relaxed); }
   /// Identity of the value: equal for copies of one handle.
   uintptr_t id() const { return reinterpret_cast<uintptr_t>(tensor_.get()); }
   const std::shared_ptr<Tensor>& tensor() const { return tensor_; }

@@ -39,6 +39,7 @@ namespace {
 struct Step {
   std::shared_ptr<Node> node;
   std::vector<array> outputs;
+  bool keeps_node = false;  // a transformation will read its inputs again
 };
 
 struct Plan {
@@ -52,19 +53,22 @@ struct Plan {
 std::mutex planning;
 uint64_t epoch = 0;
 
+array stand_in(const std::shared_ptr<Node>& node, size_t i) {
+  array out = array::make(node->siblings[i].shape, node->siblings[i].dtype, node);
+  out.tensor()->output = static_cast<int32_t>(i);
+  return out;
+}
+
 std::vector<array> outputs_of(const array& a) {
   Node& node = *a.node();
   if (node.siblings.empty()) return {a};
   std::vector<array> outputs;
   for (size_t i = 0; i < node.siblings.size(); ++i) {
-    Node::Output& sibling = node.siblings[i];
-    auto tensor = sibling.tensor.lock();
-    if (!tensor) {  // its handle is gone; the kernel still wants a place to write
-      array stand_in = array::make(sibling.shape, sibling.dtype, a.node());
-      stand_in.tensor()->output = static_cast<int32_t>(i);
-      tensor = stand_in.tensor();
-    }
-    outputs.emplace_back(std::move(tensor));
+    auto tensor = static_cast<int>(i) == a.output_index() ? a.tensor() : node.siblings[i].tensor.lock();
+    // Its handle is gone, or it has its value from an earlier run of a node that a transformation kept: the
+    // kernel still wants a place to write.
+    const bool lazy = tensor && tensor->state.load(std::memory_order_acquire) == Tensor::State::lazy;
+    outputs.push_back(lazy ? array(std::move(tensor)) : stand_in(a.node(), i));
   }
   return outputs;
 }
@@ -111,13 +115,20 @@ void for_each_lazy(std::span<const array> arrays, std::vector<std::shared_ptr<Ev
 Plan make_plan(std::span<const array> arrays) {
   Plan plan;
   std::lock_guard lock(planning);
-  for_each_lazy(arrays, plan.waits, [&](const array& a) { plan.steps.push_back({a.node(), outputs_of(a)}); });
+  for_each_lazy(arrays, plan.waits, [&](const array& a) {
+    plan.steps.push_back({a.node(), outputs_of(a), false});
+  });
   for (Step& step : plan.steps) {
     for (array& out : step.outputs) {
       Tensor& tensor = *out.tensor();
       tensor.event = plan.event;
       tensor.state.store(Tensor::State::scheduled, std::memory_order_release);
-      if (!tensor.tracer) tensor.node.reset();
+      if (out.is_tracer()) {
+        step.keeps_node = true;
+        tensor.trace->kept.push_back(out.tensor());
+      } else {
+        tensor.node.reset();
+      }
     }
   }
   return plan;
@@ -131,7 +142,7 @@ std::vector<array> run_fallback(const Node& node) {
 
 void run_step(Step& step) {
   Node& node = *step.node;
-  KernelArgs args(node, step.outputs);
+  KernelArgs args(node, step.outputs, !step.keeps_node);
   if (node.op->view && node.op->view(args)) return;
   if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) return kernel(args);
   check(node.op->fallback != nullptr, ErrorCode::kNoKernel, node.op->name, "has no kernel on {} for {}",
@@ -225,7 +236,22 @@ Worker& worker() {
   return worker;
 }
 
-thread_local int tracing_depth = 0;
+thread_local std::shared_ptr<Trace> current_trace;
+
+// Nothing will walk the graph any more: what was evaluated lets go of its node, as it would have without a
+// trace.
+void end_trace(Trace& trace) {
+  std::vector<std::shared_ptr<Tensor>> tensors;
+  std::vector<std::shared_ptr<Node>> nodes;  // these die after the lock is released
+  std::lock_guard lock(planning);
+  trace.alive.store(false, std::memory_order_relaxed);
+  for (auto& weak : trace.kept)
+    if (auto tensor = weak.lock()) {
+      nodes.push_back(std::move(tensor->node));
+      tensors.push_back(std::move(tensor));
+    }
+  trace.kept.clear();
+}
 
 }  // namespace
 
@@ -253,14 +279,31 @@ std::vector<PlanStep> plan_of(std::span<const array> arrays) {
   return steps;
 }
 
-Tracing::Tracing() {
-  ++tracing_depth;
+std::vector<array> siblings_of(const array& a) {
+  if (a.node()->siblings.empty()) return {a};
+  std::lock_guard lock(planning);
+  std::vector<array> outputs;
+  for (size_t i = 0; i < a.node()->siblings.size(); ++i) {
+    auto& sibling = a.node()->siblings[i].tensor;
+    if (auto tensor = sibling.lock())
+      outputs.emplace_back(std::move(tensor));
+    else
+      sibling = outputs.emplace_back(stand_in(a.node(), i)).tensor();
+  }
+  return outputs;
+}
+
+Tracing::Tracing() : outermost_(!current_trace) {
+  if (outermost_) current_trace = std::make_shared<Trace>();
+  trace_ = current_trace;
 }
 Tracing::~Tracing() {
-  --tracing_depth;
+  if (!outermost_) return;
+  current_trace.reset();
+  end_trace(*trace_);
 }
-bool Tracing::active() {
-  return tracing_depth > 0;
+void Tracing::follow(const array& a) const {
+  if (!a.is_tracer()) a.tensor()->trace = trace_;
 }
 
 }  // namespace uma

@@ -36,14 +36,27 @@ struct PlanStep {
 };
 std::vector<PlanStep> plan_of(std::span<const array> arrays);
 
-/// While one is alive, results of ops on tracers are tracers: how transformations see a function's graph.
+/// All outputs of the node that makes `a`, for transformations; one whose handle is gone gets a new one.
+std::vector<array> siblings_of(const array& a);
+
+/// The scope of a transformation. Arrays given to follow(), and all that is computed from them while the
+/// scope lives, on whatever thread, are tracers: evaluation keeps the nodes that made them, so that the graph
+/// can still be walked. Scopes inside another one belong to it; the end of the outermost lets the nodes go.
+///
+/// A trace says what must be kept, not who differentiates what: each transformation knows its own seeds by
+/// identity, so nested ones cannot mistake each other's.
 class Tracing {
  public:
   Tracing();
   ~Tracing();
   Tracing(const Tracing&) = delete;
   Tracing& operator=(const Tracing&) = delete;
-  static bool active();
+
+  void follow(const array& a) const;
+
+ private:
+  std::shared_ptr<Trace> trace_;
+  bool outermost_;
 };
 
 }  // namespace uma

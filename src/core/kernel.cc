@@ -61,8 +61,8 @@ array& KernelArgs::allocate(size_t i) {
 
 bool KernelArgs::is_donatable(size_t i) const {
   const array& input = in(i);
-  return input.tensor().use_count() == 1 && input.buffer().use_count() == 1 && input.buffer()->writable() &&
-         input.buffer()->device() == node_.stream.device;
+  return may_donate_ && input.tensor().use_count() == 1 && input.buffer().use_count() == 1 &&
+         input.buffer()->writable() && input.buffer()->device() == node_.stream.device;
 }
 
 bool KernelArgs::donate_or_allocate(size_t i, size_t o) {

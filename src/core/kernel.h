@@ -10,7 +10,8 @@ namespace uma {
 /// What a kernel gets. Inputs are ready; outputs have shape and dtype, and no memory yet.
 class KernelArgs {
  public:
-  KernelArgs(Node& node, std::span<array> outputs) : node_(node), outputs_(outputs) {}
+  KernelArgs(Node& node, std::span<array> outputs, bool may_donate)
+      : node_(node), outputs_(outputs), may_donate_(may_donate) {}
 
   size_t num_inputs() const { return node_.inputs.size(); }
   const array& in(size_t i) const { return node_.inputs[i]; }
@@ -36,6 +37,7 @@ class KernelArgs {
  private:
   Node& node_;
   std::span<array> outputs_;
+  bool may_donate_;  // false while a transformation keeps the node: it will read the inputs again
 };
 
 using Kernel = void (*)(KernelArgs& args);

@@ -29,6 +29,10 @@ std::array<Slot, kSlots> slots;
 std::atomic<int> faults{0};
 struct sigaction previous;
 
+// Which file a slot is, for the sentence that says it shrank; not for the handler.
+std::mutex names_mutex;
+std::array<std::string, kSlots> names;
+
 void on_bus_error(int number, siginfo_t* info, void* context) {
   const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
   for (Slot& slot : slots) {
@@ -39,8 +43,8 @@ void on_bus_error(int number, siginfo_t* info, void* context) {
     // Zeros for the rest of the range, so that the reader goes on; the next check() throws.
     if (mmap(reinterpret_cast<void*>(from), end - from, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
              -1, 0) != MAP_FAILED) {
-      slot.shrunk.store(true);
-      faults.fetch_add(1);
+      // Two threads may fault at once, and a file may shrink twice.
+      if (!slot.shrunk.exchange(true)) faults.fetch_add(1);
       return;
     }
   }
@@ -95,6 +99,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::string& path) {
     slots[i].shrunk = false;
     slots[i].end = begin + mapped->size_;
     mapped->slot_ = i;
+    const std::lock_guard lock(names_mutex);
+    names[static_cast<size_t>(i)] = path;
     break;
   }
   return mapped;
@@ -115,8 +121,12 @@ void MappedFile::check() const {
 }
 
 void MappedFile::check_all() {
-  uma::check(faults.load(std::memory_order_relaxed) == 0, ErrorCode::kIo, "open",
-             "a file became shorter while it was in use");
+  if (faults.load(std::memory_order_relaxed) == 0) [[likely]]
+    return;
+  const std::lock_guard lock(names_mutex);
+  for (size_t i = 0; i < kSlots; ++i)
+    uma::check(!slots[i].shrunk.load(), ErrorCode::kIo, "open", "{} became shorter while it was in use",
+               names[i]);
 }
 
 }  // namespace uma

@@ -68,7 +68,7 @@ struct Node {
   Stream stream;
   std::vector<array> inputs;
 
-  Node(const OpInfo& op, Stream stream, std::vector<array> inputs);
+  Node(const OpInfo& op, Stream stream, std::vector<array>&& inputs);
   virtual ~Node();  // not recursive: a chain of a million ops is a legal graph
   virtual const void* params_address() const { return nullptr; }
 
@@ -89,7 +89,7 @@ struct Node {
 template <class P>
 struct NodeWith final : Node {
   P value;
-  NodeWith(const OpInfo& op, Stream stream, std::vector<array> inputs, P value)
+  NodeWith(const OpInfo& op, Stream stream, std::vector<array>&& inputs, P value)
       : Node(op, stream, std::move(inputs)), value(std::move(value)) {}
   const void* params_address() const override { return &value; }
 };

@@ -116,7 +116,7 @@ void Session::step(std::span<const int32_t> tokens, LogitRows rows) {
   cached_.insert(cached_.end(), tokens.begin(), tokens.end());
 }
 
-bool Session::prefill(std::span<const int32_t> prompt, const std::atomic<bool>* cancel,
+bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& options,
                       GenerateTimings& timings) {
   // The last token is always run: its logits are what the answer begins with.
   const auto known = std::mismatch(prompt.begin(), prompt.end() - 1, cached_.begin(), cached_.end()).first;
@@ -127,13 +127,15 @@ bool Session::prefill(std::span<const int32_t> prompt, const std::atomic<bool>* 
   cached_.resize(static_cast<size_t>(reused));
   const auto start = Clock::now();
   std::span<const int32_t> left = prompt.subspan(static_cast<size_t>(reused));
-  while (!left.empty() && !is_set(cancel)) {
+  while (!left.empty() && !is_set(options.cancel)) {
     const auto chunk = left.first(std::min(left.size(), static_cast<size_t>(prefill_chunk_)));
     left = left.subspan(chunk.size());
     step(chunk, left.empty() ? LogitRows::last : LogitRows::none);
+    if (options.on_prompt)
+      options.on_prompt(static_cast<int64_t>(prompt.size() - left.size()), timings.prompt_tokens);
   }
   timings.prefill_s = seconds_since(start);
-  return left.empty() && !is_set(cancel);
+  return left.empty() && !is_set(options.cancel);
 }
 
 GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
@@ -148,7 +150,7 @@ GenerateResult Session::generate(std::span<const int32_t> prompt, const Generate
   Answer answer(*model_->vocabulary->tokenizer, options);
 
   GenerateResult result;
-  if (prefill(prompt, options.cancel, result.timings)) {
+  if (prefill(prompt, options, result.timings)) {
     const auto start = Clock::now();
     result.stop_reason = decode(sampler, options, result, [&](int32_t token) { return answer.put(token); });
     result.timings.decode_s = seconds_since(start);

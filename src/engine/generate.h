@@ -39,6 +39,8 @@ struct GenerateOptions {
   bool ignore_eos = false;  // for measurements
   /// Checked before every token and every chunk of the prompt; the session stays usable.
   const std::atomic<bool>* cancel = nullptr;
+  /// How much of the prompt has gone through the model, once a chunk.
+  std::function<void(int64_t done, int64_t total)> on_prompt;
   /// Gets the answer as it comes, in whole UTF-8 characters.
   std::function<void(std::string_view text)> on_text;
 };
@@ -91,7 +93,7 @@ class Session {
 
  private:
   /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
-  bool prefill(std::span<const int32_t> prompt, const std::atomic<bool>* cancel, GenerateTimings& timings);
+  bool prefill(std::span<const int32_t> prompt, const GenerateOptions& options, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
   StopReason decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
                     FunctionRef<bool(int32_t token)> put);

@@ -5,13 +5,14 @@
 #include "fast/activation.h"
 #include "fast/attention.h"
 #include "fast/layer_norm.h"
+#include "fast/packed.h"
 #include "fast/quantized.h"
 #include "fast/rms_norm.h"
 #include "fast/rope.h"
 
 namespace uma {
 
-inline constexpr std::array<const OpInfo*, 9> kFastOps{&kRmsNorm,
+inline constexpr std::array<const OpInfo*, 12> kFastOps{&kRmsNorm,
                                                        &kLayerNorm,
                                                        &kRope,
                                                        &kScaledDotProductAttention,
@@ -19,6 +20,9 @@ inline constexpr std::array<const OpInfo*, 9> kFastOps{&kRmsNorm,
                                                        &kGeluTanhMul,
                                                        &kQuantizedMatmul,
                                                        &kQuantizedEmbedding,
-                                                       &kDequantize};
+                                                       &kDequantize,
+                                                       &kPackedQuantize,
+                                                       &kPackedDequantize,
+                                                       &kPackedMatmul};
 
 }  // namespace uma

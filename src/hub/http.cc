@@ -354,7 +354,9 @@ void http_get(const Url& first, const HttpRange& range, const HttpOptions& optio
     connection.send(request);
     Parser parser;
     parser.header_limit(kMaxHeader);
-    parser.body_limit(boost::none);  // sizes are checked against what is expected, by the caller
+    // Sizes are checked against what is expected, by the caller. Not boost::none: Boost 1.74, which is Debian
+    // 12's, takes that for a limit of nothing.
+    parser.body_limit(UINT64_MAX);
     connection.read_header(parser);
     if (is_redirect(parser.get().result_int())) {
       if (hops == options.max_redirects)

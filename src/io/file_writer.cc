@@ -9,12 +9,13 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace uma {
 
 FileWriter::FileWriter(std::string path) : path_(std::move(path)) {
   check(!path_.empty() && path_.find('\0') == std::string::npos, ErrorCode::kIo, "write",
-        "'{}' is no file name", path_);
+        "'{}' is no file name", shown(path_));
   temporary_ = path_ + ".XXXXXX";
   fd_ = mkstemp(temporary_.data());
   check(fd_ >= 0, ErrorCode::kIo, "write", "{} cannot be made: {}", path_, std::strerror(errno));

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/shape.h"
-#include "io/utf8.h"
+#include "base/utf8.h"
 
 namespace uma {
 namespace {
@@ -37,6 +37,8 @@ constexpr TypeRow kTypes[] = {{"u8", 1},  {"i8", 1},  {"u16", 2},  {"i16", 2},  
 // The format says 64 bytes for tensor names and 65535 for keys.
 constexpr uint64_t kMaxTensorName = 64;
 constexpr uint64_t kMaxKey = 65535;
+// The format wants a multiple of 8, which also aligns every number in a tensor.
+constexpr int64_t kMinAlignment = 8;
 constexpr int64_t kMaxAlignment = int64_t{1} << 20;
 constexpr int64_t kMaxDims = 4;
 
@@ -78,14 +80,6 @@ T load(const uint8_t* data) {
   T value;
   std::memcpy(&value, data, sizeof(T));
   return value;
-}
-
-// Names of a file go into sentences; what cannot be printed does not.
-std::string shown(std::string_view name) {
-  std::string text(name.substr(0, 80));
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  return is_utf8(text) ? text : "?";
 }
 
 GgufType checked_type(uint32_t id, std::string_view key, const std::string& path) {
@@ -225,10 +219,10 @@ void GgufFile::parse(const MappedFile& file) {
       check(!entry->is_array && entry->type == GgufType::u32, ErrorCode::kFormat, "gguf",
             "{}: key 'general.alignment' is no u32", path);
       alignment_ = load<uint32_t>(entry->bytes.data());
-      check(alignment_ > 0 && std::has_single_bit(static_cast<uint64_t>(alignment_)) &&
+      check(std::has_single_bit(static_cast<uint64_t>(alignment_)) && alignment_ >= kMinAlignment &&
                 alignment_ <= kMaxAlignment,
-            ErrorCode::kFormat, "gguf", "{}: alignment {} is not a power of two up to {}", path, alignment_,
-            kMaxAlignment);
+            ErrorCode::kFormat, "gguf", "{}: alignment {} is not a power of two from {} to {}", path,
+            alignment_, kMinAlignment, kMaxAlignment);
     }
   }
   for (uint64_t i = 0; i < tensor_count; ++i) {
@@ -256,11 +250,21 @@ void GgufFile::parse(const MappedFile& file) {
   bytes_ += static_cast<int64_t>(bytes.size());
 }
 
+void GgufFile::parse_intact(const MappedFile& file) {
+  try {
+    parse(file);
+  } catch (const Error&) {
+    file.check();  // the fault may be the zeros in place of what is gone
+    throw;
+  }
+  file.check();
+}
+
 std::shared_ptr<const GgufFile> GgufFile::open(const std::string& path) {
   std::shared_ptr<GgufFile> file(new GgufFile);
   file->path_ = path;
   file->files_.push_back(MappedFile::open(path));
-  file->parse(*file->files_[0]);
+  file->parse_intact(*file->files_[0]);
   if (file->has("split.count")) {
     const auto shards = file->find_uint("split.count"), number = file->find_uint("split.no");
     check(shards && number && *shards >= 1 && *shards <= 99999 && *number < *shards, ErrorCode::kFormat,
@@ -283,13 +287,14 @@ void GgufFile::add_shard(const std::string& path, int64_t number, int64_t shards
         "{}: a model in {} shards must be named NAME{}", path, shards, tail);
   const std::string shard_path =
       path.substr(0, path.size() - tail.size()) + fmt::format("-{:05}-of-{:05}.gguf", number + 1, shards);
-  check(std::filesystem::exists(shard_path), ErrorCode::kNotFound, "gguf",
+  std::error_code ignored;  // opening it says what is wrong
+  check(std::filesystem::exists(shard_path, ignored) || ignored, ErrorCode::kNotFound, "gguf",
         "{}: shard {} of {} is missing: {}", path, number + 1, shards, shard_path);
   // Its keys repeat the first one's; only its own number is looked at.
   GgufFile shard;
   shard.path_ = shard_path;
   auto mapped = MappedFile::open(shard_path);
-  shard.parse(*mapped);
+  shard.parse_intact(*mapped);
   const auto stated = shard.find_uint("split.no"), count = shard.find_uint("split.count");
   check(
       stated && *stated == static_cast<uint64_t>(number) && count && *count == static_cast<uint64_t>(shards),
@@ -312,6 +317,10 @@ const GgufEntry* GgufFile::find(std::string_view key) const {
 const GgufTensor* GgufFile::find_tensor(std::string_view name) const {
   const auto it = by_name_.find(name);
   return it == by_name_.end() ? nullptr : &tensors_[it->second];
+}
+
+void GgufFile::check_intact() const {
+  for (const auto& file : files_) file->check();
 }
 
 namespace {
@@ -349,15 +358,18 @@ int64_t element_bytes(GgufType type) {
   return kTypes[static_cast<size_t>(type)].bytes;
 }
 
-std::vector<std::string_view> strings_of(const GgufEntry& entry, int64_t limit) {
+// Lengths were checked when the file was opened; they are checked again because a mapped file can be
+// rewritten in place meanwhile.
+std::vector<std::string_view> strings_of(const GgufEntry& entry, int64_t limit, const std::string& path) {
   std::vector<std::string_view> out;
   out.reserve(static_cast<size_t>(std::min(entry.count, limit)));
-  const uint8_t* at = entry.bytes.data();
-  for (int64_t i = 0; i < std::min(entry.count, limit);
-       ++i) {  // lengths were checked when the file was opened
-    const auto length = load<uint64_t>(at);
-    out.emplace_back(reinterpret_cast<const char*>(at + 8), length);
-    at += 8 + length;
+  auto rest = entry.bytes;
+  for (int64_t i = 0; i < std::min(entry.count, limit); ++i) {
+    const uint64_t length = rest.size() < 8 ? UINT64_MAX : load<uint64_t>(rest.data());
+    check(rest.size() >= 8 && length <= rest.size() - 8, ErrorCode::kIo, "gguf",
+          "{}: the file was changed while it was in use", path);
+    out.emplace_back(reinterpret_cast<const char*>(rest.data() + 8), length);
+    rest = rest.subspan(8 + length);
   }
   return out;
 }
@@ -397,13 +409,13 @@ std::optional<bool> GgufFile::find_bool(std::string_view key) const {
 std::optional<std::string_view> GgufFile::find_string(std::string_view key) const {
   const GgufEntry* entry = find(key);
   if (!entry || entry->is_array || entry->type != GgufType::string) return std::nullopt;
-  return strings_of(*entry, 1)[0];
+  return strings_of(*entry, 1, path_)[0];
 }
 
 std::optional<std::vector<std::string_view>> GgufFile::find_strings(std::string_view key) const {
   const GgufEntry* entry = find(key);
   if (!entry || !entry->is_array || entry->type != GgufType::string) return std::nullopt;
-  return strings_of(*entry, entry->count);
+  return strings_of(*entry, entry->count, path_);
 }
 
 std::optional<std::vector<float>> GgufFile::find_floats(std::string_view key) const {
@@ -443,7 +455,7 @@ std::string GgufFile::to_text(const GgufEntry& entry, int64_t limit) const {
   const int64_t n = std::min(entry.count, limit);
   std::string text;
   if (entry.type == GgufType::string) {
-    for (const std::string_view s : strings_of(entry, n)) {
+    for (const std::string_view s : strings_of(entry, n, path_)) {
       if (!entry.is_array) return std::string(s);
       text += fmt::format("{}'{}'", text.empty() ? "" : ", ", s);
     }

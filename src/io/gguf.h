@@ -87,7 +87,8 @@ class GgufFile {
   std::optional<double> find_float(std::string_view key) const;
   std::optional<bool> find_bool(std::string_view key) const;
   std::optional<std::string_view> find_string(std::string_view key) const;
-  /// Arrays. Strings are views of the file; numbers are copied, since files need not align them.
+  /// Arrays. Strings are views of the file; numbers are copied, since files need not align them. Strings
+  /// throw Io where somebody rewrote the file since it was opened and their lengths lead out of it.
   std::optional<std::vector<std::string_view>> find_strings(std::string_view key) const;
   std::optional<std::vector<float>> find_floats(std::string_view key) const;
   std::optional<std::vector<int32_t>> find_ints(std::string_view key) const;
@@ -98,9 +99,13 @@ class GgufFile {
   std::span<const GgufTensor> tensors() const { return tensors_; }
   const GgufTensor* find_tensor(std::string_view name) const;
 
+  /// Throws Io if a file was found shorter than it was when opened: what was read since may be zeros.
+  void check_intact() const;
+
  private:
   GgufFile() = default;
   void parse(const MappedFile& file);
+  void parse_intact(const MappedFile& file);
   void add_shard(const std::string& path, int64_t number, int64_t shards);
 
   std::string path_;

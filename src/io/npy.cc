@@ -4,9 +4,11 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/utf8.h"
 #include "core/kernel.h"
 #include "core/mapped_file.h"
 #include "io/file_writer.h"
+#include "io/mapped_array.h"
 
 namespace uma {
 namespace {
@@ -28,22 +30,29 @@ std::string_view between(std::string_view header, std::string_view before, std::
                          const std::string& path) {
   const size_t begin = header.find(before);
   const size_t end = begin == std::string_view::npos ? begin : header.find(after, begin + before.size());
-  check(end != std::string_view::npos, ErrorCode::kFormat, "npy", "{}: the header has no {}", path, before);
+  check(end != std::string_view::npos, ErrorCode::kFormat, "npy", "{}: the header has no {}...{}", path,
+        before, after);
   return header.substr(begin + before.size(), end - begin - before.size());
 }
 
+constexpr size_t kMaxDims = 32;  // NumPy's own limit of the time that this version of the format is from
+
+// "2, 3", "4,", "": what stands between the brackets of a tuple.
 Shape parse_shape(std::string_view text, const std::string& path) {
   Shape shape;
-  while (!text.empty()) {
-    const size_t start = text.find_first_not_of(" ,");
-    if (start == std::string_view::npos) break;
-    text.remove_prefix(start);
+  const auto require = [&, all = text](bool ok) {
+    check(ok, ErrorCode::kFormat, "npy", "{}: '({})' is no shape", path, shown(all));
+  };
+  const auto skip_spaces = [&] { text.remove_prefix(std::min(text.find_first_not_of(' '), text.size())); };
+  for (skip_spaces(); !text.empty(); skip_spaces()) {
     int64_t extent = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), extent);
-    check(error == std::errc() && extent >= 0 && shape.size() < 32, ErrorCode::kFormat, "npy",
-          "{}: '({})' is no shape", path, text);
+    require(error == std::errc() && extent >= 0 && shape.size() < kMaxDims);
     text.remove_prefix(static_cast<size_t>(end - text.data()));
     shape.push_back(extent);
+    skip_spaces();
+    require(text.empty() ? shape.size() > 1 : text[0] == ',');  // "(4)" is a number in brackets
+    if (!text.empty()) text.remove_prefix(1);
   }
   return shape;
 }
@@ -85,15 +94,15 @@ array read_npy(const std::string& path) {
   const Shape shape = parse_shape(between(header, "'shape': (", ")", path), path);
   for (const Row& row : kRows) {
     if (row.descr != descr) continue;
-    const auto buffer = Buffer::view(bytes.data(), bytes.size(), file);
-    int64_t size = 0;
-    check(mul_fits(num_elements(shape), size_of(row.dtype), &size) &&
-              static_cast<uint64_t>(size) == bytes.size() - kPreamble - length,
-          ErrorCode::kFormat, "npy", "{}: shape {} of {} does not fill the file", path, to_string(shape),
-          name_of(row.dtype));
-    return array::from_buffer(buffer, static_cast<int64_t>(kPreamble + length), shape, row.dtype);
+    const auto data = bytes.subspan(kPreamble + length);
+    const auto bits = bits_of(shape, 8 * size_of(row.dtype));
+    check(bits && static_cast<uint64_t>(*bits / 8) == data.size(), ErrorCode::kFormat, "npy",
+          "{}: shape {} of {} does not fill the {} bytes after the header", path, shape, name_of(row.dtype),
+          data.size());
+    file->check();
+    return mapped_array(file, data, shape, row.dtype, "npy", "the array");
   }
-  fail(ErrorCode::kUnsupported, "npy", "{}: dtype '{}' is unknown", path, descr);
+  fail(ErrorCode::kUnsupported, "npy", "{}: dtype '{}' is unknown", path, shown(descr));
 }
 
 }  // namespace uma

@@ -10,8 +10,8 @@ namespace uma {
 /// Throws Io, DType.
 void write_npy(const std::string& path, const array& a);
 
-/// Reads a little-endian, C-order file; the array is a view of the mapped file. Throws Io, Format,
-/// Unsupported.
+/// Reads a little-endian, C-order file; the array is a view of the mapped file (a copy where the file does
+/// not align it). Throws Io, NotFound, Format, Unsupported (Fortran order, a dtype outside the framework's).
 array read_npy(const std::string& path);
 
 }  // namespace uma

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "core/mapped_file.h"
 #include "io/gguf.h"
@@ -52,7 +53,9 @@ float ModelReader::real(std::string_view key, float otherwise) const {
   if (!file_->has(full)) return otherwise;
   const auto value = file_->find_float(full);
   require(value.has_value(), kFormat, "key '{}' is no float", full);
-  require(std::isfinite(*value), kFormat, "key '{}' is {}", full, *value);
+  // Not cast first: a double beyond f32 has no value there.
+  require(std::abs(*value) <= std::numeric_limits<float>::max(), kFormat,
+          "key '{}' is {}, which is no finite f32", full, *value);
   return static_cast<float>(*value);
 }
 

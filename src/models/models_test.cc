@@ -262,7 +262,7 @@ TEST(BadModel, NumbersOutOfBounds) {
   EXPECT_EQ(Spoiled("llama").key("llama.rope.freq_base", -1.f).error(),
             "[llama] F: key 'llama.rope.freq_base' is -1, not above 0");
   EXPECT_EQ(Spoiled("llama").key("llama.rope.freq_base", std::nanf("")).error(),
-            "[llama] F: key 'llama.rope.freq_base' is nan");
+            "[llama] F: key 'llama.rope.freq_base' is nan, which is no finite f32");
   EXPECT_EQ(Spoiled("llama").key("llama.attention.layer_norm_rms_epsilon", -1.f).error(),
             "[llama] F: key 'llama.attention.layer_norm_rms_epsilon' is -1, outside 0 to 1");
 }
@@ -272,7 +272,10 @@ TEST(BadModel, NumbersThatContradictEachOther) {
             "[llama] F: 4 query heads cannot share 3 key heads evenly");
   EXPECT_EQ(Spoiled("llama").key("llama.attention.head_count_kv", 8u).error(),
             "[llama] F: 4 query heads cannot share 8 key heads evenly");
-  EXPECT_EQ(Spoiled("qwen2").key("qwen2.attention.head_count\x04", 5u).error(), "");
+  EXPECT_EQ(
+      Spoiled("qwen2").key("qwen2.attention.head_count", 6u).error(),
+      "[qwen2] F: 6 heads do not divide the embedding length 32, and key 'qwen2.attention.key_length' is "
+      "missing");
   EXPECT_EQ(Spoiled("llama").key("llama.rope.dimension_count", 18u).error(),
             "[llama] F: rope turns 18 dimensions of heads of 16: it must be an even number of them");
   EXPECT_EQ(Spoiled("llama").key("llama.rope.dimension_count", 7u).error(),

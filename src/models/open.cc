@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "base/utf8.h"
 #include "io/gguf.h"
 #include "models/loader.h"
 #include "models/registry.h"
@@ -16,7 +17,7 @@ std::shared_ptr<const Model> open_model(const std::string& path, const ModelOpti
   ModelReader reader(file, options);
   const Architecture* const architecture = find_architecture(reader.architecture());
   check(architecture != nullptr, ErrorCode::kUnsupported, "gguf", "{}: architecture '{}' is not one of {}",
-        path, reader.architecture(), fmt::join(known_architectures(), ", "));
+        path, shown(reader.architecture()), fmt::join(known_architectures(), ", "));
   auto model = std::make_shared<Model>();
   model->path = path;
   model->options = options;
@@ -25,6 +26,7 @@ std::shared_ptr<const Model> open_model(const std::string& path, const ModelOpti
   reader.require(model->vocabulary->size == model->config().vocab_size, ErrorCode::kFormat,
                  "the vocabulary has {} tokens, tensor 'token_embd.weight' has {} rows",
                  model->vocabulary->size, model->config().vocab_size);
+  file->check_intact();
   model->load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;
 }

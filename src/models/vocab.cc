@@ -103,6 +103,7 @@ std::shared_ptr<const Vocabulary> load_vocabulary(const std::shared_ptr<const Gg
   vocabulary->add_bos = tokenizer.add_bos();
   vocabulary->end_of_answer = tokenizer.end_tokens();
   vocabulary->chat_template = Keys(*file).text("tokenizer.chat_template");
+  file->check_intact();
   return vocabulary;
 }
 

@@ -83,9 +83,8 @@ std::vector<array> cumulative_vjp(const Node& node, std::span<const array> outpu
   if (node.params<CumulativeParams>().kind != Cumulation::logsumexp)
     return {scatter_add_along_axis(zeros_like(x), holders(x, out), cotangents[0], -1)};
   // dx_j = exp(x_j) sum over i >= j of g_i exp(-out_i), in logarithms.
-  return {by_sign(cotangents[0], [&](const array& log_g) {
-    return exp(x + reversed(Cumulation::logsumexp, log_g - out));
-  })};
+  return {by_sign(cotangents[0],
+                  [&](const array& log_g) { return exp(x + reversed(Cumulation::logsumexp, log_g - out)); })};
 }
 
 std::vector<array> cumulative_jvp(const Node& node, std::span<const array> outputs,
@@ -93,12 +92,12 @@ std::vector<array> cumulative_jvp(const Node& node, std::span<const array> outpu
   const array &x = node.inputs[0], &out = outputs[0];
   if (node.params<CumulativeParams>().kind != Cumulation::logsumexp)
     return {take_along_axis(tangents[0], holders(x, out), -1)};
-  return {by_sign(tangents[0], [&](const array& log_t) {
-    return exp(forwards(Cumulation::logsumexp, x + log_t) - out);
-  })};
+  return {by_sign(tangents[0],
+                  [&](const array& log_t) { return exp(forwards(Cumulation::logsumexp, x + log_t) - out); })};
 }
 
-std::pair<std::vector<array>, std::vector<int>> cumulative_vmap(const Node& node, std::span<const array> inputs,
+std::pair<std::vector<array>, std::vector<int>> cumulative_vmap(const Node& node,
+                                                                std::span<const array> inputs,
                                                                 std::span<const int> axes) {
   return {{forwards(node.params<CumulativeParams>().kind, moveaxis(inputs[0], axes[0], 0))}, {0}};
 }

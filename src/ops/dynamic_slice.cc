@@ -4,9 +4,9 @@
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
-#include "ops/gather.h"
 #include "ops/indexing.h"
 #include "ops/manipulate.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 
 namespace uma {
@@ -68,8 +68,7 @@ array slice_update(const array& x, const array& update, const array& start, cons
   Shape shape = x.shape();
   const size_t lead = x.ndim() - block.ndim();
   for (size_t i = 0; i < block.ndim(); ++i) {
-    const bool moves =
-        std::count(starts.axes.begin(), starts.axes.end(), static_cast<int>(lead + i)) > 0;
+    const bool moves = std::count(starts.axes.begin(), starts.axes.end(), static_cast<int>(lead + i)) > 0;
     const int64_t extent = block.shape()[i];
     check(extent <= shape[lead + i], ErrorCode::kShape, "slice_update",
           "an update of shape {} does not fit shape {}", update.shape(), x.shape());
@@ -84,10 +83,10 @@ array slice_update(const array& x, const array& update, const array& start, cons
     const auto found = std::find(starts.axes.begin(), starts.axes.end(), static_cast<int>(i));
     Shape column(x.ndim(), 1);
     column[i] = shape[i];
-    const array index = found == starts.axes.end()
-                            ? arange(0, static_cast<double>(shape[i]), 1, DType::int64)
-                            : positions(starts, static_cast<size_t>(found - starts.axes.begin()), shape[i],
-                                        x.shape()[i]);
+    const array index =
+        found == starts.axes.end()
+            ? arange(0, static_cast<double>(shape[i]), 1, DType::int64)
+            : positions(starts, static_cast<size_t>(found - starts.axes.begin()), shape[i], x.shape()[i]);
     indices.push_back(reshape(index, column));
     all.push_back(static_cast<int>(i));
   }

@@ -60,8 +60,8 @@ Term summed(Term t, const Labels& needed) {
   return {sum(t.x, axes), left};
 }
 
-// The axes of t in the order of groups of labels; each group is one axis of the result. A label that t has not,
-// or has with extent one, takes `extents` where `full` says so and one otherwise.
+// The axes of t in the order of groups of labels; each group is one axis of the result. A label that t has
+// not, or has with extent one, takes `extents` where `full` says so and one otherwise.
 array arranged(const Term& t, const std::vector<Labels>& groups, const std::map<int, int64_t>* extents) {
   std::vector<int> order;
   Shape broadcast, merged;

@@ -67,16 +67,19 @@ Labels joined(const std::vector<const Labels*>& inputs) {
 }
 
 // A multiplication an operand but one, and an addition where something is summed.
-double flops_of(const std::vector<const Labels*>& inputs, const Labels& out, const std::map<int, int64_t>& extents) {
+double flops_of(const std::vector<const Labels*>& inputs, const Labels& out,
+                const std::map<int, int64_t>& extents) {
   const Labels all = joined(inputs);
-  const double ops = std::max(1.0, static_cast<double>(inputs.size()) - 1) + (out.size() < all.size() ? 1 : 0);
+  const double ops =
+      std::max(1.0, static_cast<double>(inputs.size()) - 1) + (out.size() < all.size() ? 1 : 0);
   return volume(all, extents) * ops;
 }
 
 std::vector<const Labels*> pointers(const std::vector<Labels>& all, const std::vector<int>& without) {
   std::vector<const Labels*> out;
   for (size_t i = 0; i < all.size(); ++i)
-    if (std::find(without.begin(), without.end(), static_cast<int>(i)) == without.end()) out.push_back(&all[i]);
+    if (std::find(without.begin(), without.end(), static_cast<int>(i)) == without.end())
+      out.push_back(&all[i]);
   return out;
 }
 
@@ -98,8 +101,8 @@ Labels kept_labels(const std::vector<const Labels*>& inputs, const std::vector<c
                    const Labels& output) {
   Labels out;
   for (const int label : joined(inputs)) {
-    const bool needed = has(output, label) ||
-                        std::any_of(others.begin(), others.end(), [&](const Labels* o) { return has(*o, label); });
+    const bool needed = has(output, label) || std::any_of(others.begin(), others.end(),
+                                                          [&](const Labels* o) { return has(*o, label); });
     if (needed) out.push_back(label);
   }
   return out;
@@ -107,18 +110,19 @@ Labels kept_labels(const std::vector<const Labels*>& inputs, const std::vector<c
 
 Equation parse_einsum(std::string_view subscripts, const std::vector<Shape>& shapes) {
   Equation eq;
-  std::copy_if(subscripts.begin(), subscripts.end(), std::back_inserter(eq.text), [](char c) { return c != ' '; });
+  std::copy_if(subscripts.begin(), subscripts.end(), std::back_inserter(eq.text),
+               [](char c) { return c != ' '; });
   const size_t arrow = eq.text.find("->");
   const std::string_view left = std::string_view(eq.text).substr(0, arrow);
   std::vector<std::string_view> terms;
-  for (size_t at = 0;; ) {
+  for (size_t at = 0;;) {
     const size_t comma = left.find(',', at);
     terms.push_back(left.substr(at, comma - at));
     if (comma == std::string_view::npos) break;
     at = comma + 1;
   }
-  check(terms.size() == shapes.size(), ErrorCode::kInvalidArgument, "einsum", "'{}' names {} operands, got {}",
-        eq.text, terms.size(), shapes.size());
+  check(terms.size() == shapes.size(), ErrorCode::kInvalidArgument, "einsum",
+        "'{}' names {} operands, got {}", eq.text, terms.size(), shapes.size());
   size_t most_dots = 0;
   for (size_t i = 0; i < terms.size(); ++i) {
     const size_t letters = letters_in(terms[i]), dims = shapes[i].size();
@@ -157,10 +161,12 @@ std::vector<EinsumStep> plan_einsum(const Equation& eq) {
         const std::vector<int> which{i, j};
         const auto inputs = chosen(all, which);
         const Labels out = kept_labels(inputs, pointers(all, which), eq.output);
-        const double freed = volume(*inputs[0], eq.extents) + volume(*inputs[1], eq.extents) - volume(out, eq.extents);
+        const double freed =
+            volume(*inputs[0], eq.extents) + volume(*inputs[1], eq.extents) - volume(out, eq.extents);
         // An outer product frees nothing and can wait for what makes it a contraction.
         const bool meets = joined(inputs).size() < inputs[0]->size() + inputs[1]->size();
-        const std::pair score{meets ? -freed : std::numeric_limits<double>::max(), flops_of(inputs, out, eq.extents)};
+        const std::pair score{meets ? -freed : std::numeric_limits<double>::max(),
+                              flops_of(inputs, out, eq.extents)};
         if (best.empty() || score < best_score) best = which, best_score = score;
       }
     }

@@ -103,9 +103,12 @@ struct BinaryGradRow {
   const OpInfo* op;
   BinaryGrad dx, dy;
 };
-// Where x and y are equal, each gets half: the mean of the two one-sided derivatives.
-array share_of(const array& wins, const array& x, const array& y) {
-  return astype(wins, x.dtype()) + 0.5 * astype(equal(x, y), x.dtype());
+array mask(const array& test, const array& like) {
+  return astype(test, like.dtype());
+}
+// y where it is not `bad`, else 1: for a formula whose value there is multiplied by 0, and must not be inf.
+array unless(const array& bad, const array& y) {
+  return where(bad, ones_like(y), y);
 }
 const BinaryGradRow kBinaryGrads[] = {
     {&kAdd, [](const array& x, const array&, const array&) { return ones_like(x); },
@@ -118,15 +121,18 @@ const BinaryGradRow kBinaryGrads[] = {
      [](const array&, const array& y, const array& z) { return negative(z / y); }},
     {&kRemainder, [](const array& x, const array&, const array&) { return ones_like(x); },
      [](const array& x, const array& y, const array&) { return negative(floor(x / y)); }},
-    {&kPower, [](const array& x, const array& y, const array&) { return y * power(x, y - 1); },
+    {&kPower,
+     [](const array& x, const array& y, const array&) {
+       return y * power(x, unless(equal(y, zeros_like(y)), y) - 1);  // x^0 is flat at 0 as well
+     },
      [](const array& x, const array&, const array& z) {
-       // 0^y has no slope in y; log(0) would make it NaN.
-       return where(equal(x, zeros_like(x)), zeros_like(z), z * log(x));
+       return z * log(unless(equal(x, zeros_like(x)), x));  // 0^y has no slope in y
      }},
-    {&kMaximum, [](const array& x, const array& y, const array&) { return share_of(greater(x, y), x, y); },
-     [](const array& x, const array& y, const array&) { return share_of(less(x, y), x, y); }},
-    {&kMinimum, [](const array& x, const array& y, const array&) { return share_of(less(x, y), x, y); },
-     [](const array& x, const array& y, const array&) { return share_of(greater(x, y), x, y); }},
+    // Where x and y are equal, y gets it all, as in MLX: so relu has slope 0 at 0.
+    {&kMaximum, [](const array& x, const array& y, const array&) { return mask(greater(x, y), x); },
+     [](const array& x, const array& y, const array&) { return mask(less_equal(x, y), x); }},
+    {&kMinimum, [](const array& x, const array& y, const array&) { return mask(less(x, y), x); },
+     [](const array& x, const array& y, const array&) { return mask(greater_equal(x, y), x); }},
     {&kLogaddexp, [](const array& x, const array& y, const array&) { return sigmoid(x - y); },
      [](const array& x, const array& y, const array&) { return sigmoid(y - x); }},
     {&kArctan2, [](const array& x, const array& y, const array&) { return y / (square(x) + square(y)); },
@@ -185,16 +191,9 @@ std::vector<array> binary_jvp(const Node& node, std::span<const array> outputs,
 std::pair<std::vector<array>, std::vector<int>> elementwise_vmap(const Node& node,
                                                                  std::span<const array> inputs,
                                                                  std::span<const int> axes) {
-  // Kernels want inputs of one shape: the batch goes first, and who has none is repeated along it.
-  int64_t batch = 0;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (axes[i] >= 0) batch = inputs[i].shape(axes[i]);
-  Shape shape = node.inputs[0].shape();
-  shape.insert(shape.begin(), batch);
-  std::vector<array> aligned;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    aligned.push_back(axes[i] >= 0 ? moveaxis(inputs[i], axes[i], 0)
-                                   : broadcast_to(expand_dims(inputs[i], {0}), shape));
+  // Kernels want inputs of one shape.
+  std::vector<array> aligned = batch_first(inputs, axes);
+  const Shape shape = aligned[0].shape();
   const DType dtype = node.op->dtype == DTypeRule::boolean ? DType::bool_ : aligned.back().dtype();
   return {{array::make(shape, dtype, *node.op, std::move(aligned), node.stream)}, {0}};
 }
@@ -203,6 +202,7 @@ array abs(const array& x) {
   return unary<functor::Abs>(x);
 }
 array negative(const array& x) {
+  check(x.dtype() != DType::bool_, ErrorCode::kDType, "negative", "does not take bool: use logical_not");
   return unary<functor::Negative>(x);
 }
 array sign(const array& x) {

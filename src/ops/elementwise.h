@@ -63,7 +63,7 @@ constexpr OpInfo binary(std::string_view name, std::string_view doc, DTypeRule r
 }  // namespace detail
 
 inline constexpr OpInfo kAbs = detail::unary("abs", "Absolute value.");
-inline constexpr OpInfo kNegative = detail::unary("negative", "-x; unsigned integers wrap.");
+inline constexpr OpInfo kNegative = detail::unary("negative", "-x; unsigned integers wrap, bool is refused.");
 inline constexpr OpInfo kSign = detail::unary("sign", "-1, 0 or 1; NaN stays NaN.");
 inline constexpr OpInfo kSquare = detail::unary("square", "x times x.");
 inline constexpr OpInfo kFloor = detail::unary("floor", "Largest integer not above x.");
@@ -289,7 +289,8 @@ inline constexpr OpInfo kSelect{.name = "where",
                                 .doc = "x where condition is true, else y.",
                                 .fusion = Fusion::elementwise,
                                 .vjp = select_vjp,
-                                .jvp = select_jvp};
+                                .jvp = select_jvp,
+                                .vmap = elementwise_vmap};
 array where(const array& condition, const array& x, const array& y);
 /// x held between lo and hi (either may be missing).
 array clip(const array& x, const std::optional<array>& lo, const std::optional<array>& hi);

@@ -15,7 +15,8 @@ inline constexpr bool is_float = std::is_floating_point_v<T>;
 template <class T, class F>
 constexpr T wrapping(T x, T y, F f) {
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
-    using U = std::make_unsigned_t<T>;
+    // Not narrower than int, to which two uint16 would be promoted and overflow.
+    using U = std::conditional_t<(sizeof(T) < sizeof(unsigned)), unsigned, std::make_unsigned_t<T>>;
     return static_cast<T>(f(static_cast<U>(x), static_cast<U>(y)));
   } else {
     return static_cast<T>(f(x, y));
@@ -284,11 +285,35 @@ struct Divide {
     return x / y;
   }
 };
-struct FloorDivide {  // rounds down; an integer over zero is 0, as NumPy
+// floor_divide and remainder belong together, x = q y + r, as in Python and NumPy: 1 // 0.1 is 9 and leaves
+// almost 0.1. Rounding x / y first, as MLX does, would give 10. An integer by zero gives 0.
+struct Remainder {  // has the sign of the divisor
   template <class T>
   T operator()(T x, T y) const {
     if constexpr (is_float<T>) {
-      return std::floor(x / y);
+      const T r = std::fmod(x, y);
+      if (r == 0) return std::copysign(T{0}, y);
+      return (r < 0) != (y < 0) ? r + y : r;
+    } else if constexpr (std::is_unsigned_v<T>) {
+      return y == T{0} ? T{0} : static_cast<T>(x % y);
+    } else {
+      if (y == 0 || y == -1) return 0;
+      const T r = static_cast<T>(x % y);
+      return r != 0 && (r < 0) != (y < 0) ? static_cast<T>(r + y) : r;
+    }
+  }
+};
+struct FloorDivide {  // rounds down
+  template <class T>
+  T operator()(T x, T y) const {
+    if constexpr (is_float<T>) {
+      if (y == 0 || std::isinf(x)) return std::floor(x / y);
+      const T r = std::fmod(x, y);
+      const T q = (x - r) / y - static_cast<T>(r != 0 && (r < 0) != (y < 0));
+      if (q == 0) return std::copysign(T{0}, x / y);
+      // The division above may have been inexact, by less than half.
+      const T down = std::floor(q);
+      return q - down > static_cast<T>(0.5) ? down + 1 : down;
     } else if constexpr (std::is_unsigned_v<T>) {
       return y == T{0} ? T{0} : static_cast<T>(x / y);
     } else {
@@ -296,22 +321,6 @@ struct FloorDivide {  // rounds down; an integer over zero is 0, as NumPy
       if (y == -1) return Negative{}(x);
       const T q = static_cast<T>(x / y);
       return static_cast<T>(q - ((x % y != 0) && ((x < 0) != (y < 0))));
-    }
-  }
-};
-struct Remainder {  // has the sign of the divisor; an integer by zero is 0
-  template <class T>
-  T operator()(T x, T y) const {
-    if constexpr (is_float<T>) {
-      T r = std::fmod(x, y);
-      if (r != 0 && (r < 0) != (y < 0)) r += y;
-      return r;
-    } else if constexpr (std::is_unsigned_v<T>) {
-      return y == T{0} ? T{0} : static_cast<T>(x % y);
-    } else {
-      if (y == 0 || y == -1) return 0;
-      const T r = static_cast<T>(x % y);
-      return r != 0 && (r < 0) != (y < 0) ? static_cast<T>(r + y) : r;
     }
   }
 };

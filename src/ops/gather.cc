@@ -1,201 +1,184 @@
-#include "ops/gather.h"
-
-#include <algorithm>
-
-#include "core/kernel.h"
+// Rows and elements chosen by index, and their transpose: ops/indexing.h.
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
+#include "ops/indexing.h"
 #include "ops/shape.h"
 
 namespace uma {
 namespace {
 
-/// Indices as int64 of one shape, and axes counted from the front.
-struct Places {
-  std::vector<array> indices;
-  std::vector<int> axes;
-  Shape shape;  // of what gather gives
-};
-
-Places places(const array& x, const std::vector<array>& indices, const std::vector<int>& axes,
-              std::string_view op) {
-  check(!indices.empty() && indices.size() == axes.size(), ErrorCode::kInvalidArgument, op,
-        "needs one index array an axis, got {} for {} axes", indices.size(), axes.size());
-  Places p;
-  for (const int axis : axes) p.axes.push_back(normalize_axis(axis, x.ndim(), op));
-  auto sorted = p.axes;
-  std::sort(sorted.begin(), sorted.end());
-  check(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), ErrorCode::kInvalidArgument, op,
-        "an axis comes twice");
-  for (const array& index : indices) {
-    check(is_integral(index.dtype()) && index.dtype() != DType::bool_, ErrorCode::kDType, op,
-          "takes integer indices, not {}", name_of(index.dtype()));
-    p.shape = broadcast_shapes(p.shape, index.shape(), op);
-  }
-  for (const array& index : indices) p.indices.push_back(broadcast_to(astype(index, DType::int64), p.shape));
-  for (size_t i = 0; i < x.ndim(); ++i)
-    if (!std::binary_search(sorted.begin(), sorted.end(), static_cast<int>(i)))
-      p.shape.push_back(x.shape()[i]);
-  return p;
-}
-
-std::vector<array> joined(std::initializer_list<array> first, std::span<const array> rest) {
-  std::vector<array> all(first);
-  all.insert(all.end(), rest.begin(), rest.end());
-  return all;
-}
-
-std::vector<array> tail(std::span<const array> inputs, size_t from) {
-  return {inputs.begin() + static_cast<std::ptrdiff_t>(from), inputs.end()};
-}
-
-// The extent of the mapped axis, whoever has it.
-int64_t extent_of(std::span<const array> inputs, std::span<const int> axes) {
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (axes[i] >= 0) return inputs[i].shape(axes[i]);
-  return 1;
-}
-
-array in_front(const array& x, int axis, int64_t extent) {
-  if (axis >= 0) return moveaxis(x, axis, 0);
-  Shape shape{extent};
-  for (const int64_t e : x.shape()) shape.push_back(e);
-  return broadcast_to(x, shape);
-}
-
-// Index arrays for the mapped axis and the axes behind it.
-std::pair<std::vector<array>, std::vector<int>> behind_batch(std::span<const array> indices,
-                                                             std::span<const int> mapped,
-                                                             const std::vector<int>& axes, int64_t extent) {
-  std::vector<array> all;
-  std::vector<int> places{0};
-  for (size_t i = 0; i < indices.size(); ++i) all.push_back(in_front(indices[i], mapped[i], extent));
-  Shape column(all[0].ndim(), 1);
-  column[0] = extent;
-  all.insert(all.begin(), reshape(arange(0, static_cast<double>(extent), 1, DType::int64), column));
-  for (const int axis : axes) places.push_back(axis + 1);
-  return {all, places};
+void check_index_dtype(const array& indices, std::string_view op) {
+  check(is_integral(indices.dtype()) && indices.dtype() != DType::bool_, ErrorCode::kDType, op,
+        "indices must be integers, not {}", name_of(indices.dtype()));
 }
 
 }  // namespace
 
-array gather(const array& x, const std::vector<array>& indices, const std::vector<int>& axes) {
-  Places p = places(x, indices, axes, "gather");
-  return array::make(p.shape, x.dtype(), kGather, GatherParams{std::move(p.axes)}, joined({x}, p.indices));
+array take(const array& x, const array& indices, int axis) {
+  check_index_dtype(indices, "take");
+  axis = normalize_axis(axis, x.ndim(), "take");
+  Shape shape(x.shape().begin(), x.shape().begin() + axis);
+  for (const int64_t extent : indices.shape()) shape.push_back(extent);
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
+  return array::make(std::move(shape), x.dtype(), kTake, AxisParams{axis},
+                     {x, astype(indices, DType::int64)});
 }
 
-array scatter(const array& x, const std::vector<array>& indices, const array& updates,
-              const std::vector<int>& axes, ScatterMode mode) {
-  Places p = places(x, indices, axes, "scatter");
-  const array values = broadcast_to(astype(updates, x.dtype()), p.shape);
-  return array::make(x.shape(), x.dtype(), kScatter, ScatterParams{std::move(p.axes), mode},
-                     joined({x, values}, p.indices));
+array take_along_axis(const array& x, const array& indices, int axis) {
+  check_index_dtype(indices, "take_along_axis");
+  check(x.ndim() == indices.ndim(), ErrorCode::kShape, "take_along_axis",
+        "x has {} dimensions, indices have {}", x.ndim(), indices.ndim());
+  axis = normalize_axis(axis, x.ndim(), "take_along_axis");
+  const auto at = static_cast<size_t>(axis);
+  Shape xs = x.shape(), is = indices.shape();
+  xs[at] = is[at] = 1;
+  Shape shape = broadcast_shapes(xs, is, "take_along_axis");
+  Shape x_shape = shape;
+  x_shape[at] = x.shape()[at];
+  shape[at] = indices.shape()[at];
+  return array::make(shape, x.dtype(), kTakeAlongAxis, AxisParams{axis},
+                     {broadcast_to(x, x_shape), broadcast_to(astype(indices, DType::int64), shape)});
 }
 
-std::vector<array> nonzero(const array& x) {
-  const array flat_mask = astype(x, DType::bool_);
-  flat_mask.eval();
-  const array mask = row_contiguous(flat_mask);
-  const auto* set = mask.data<bool>();
-  std::vector<int64_t> flat;
-  for (int64_t i = 0; i < mask.size(); ++i)
-    if (set[i]) flat.push_back(i);
-  const DType index = mask.size() > INT32_MAX ? DType::int64 : DType::int32;
+array scatter_add(const array& x, const array& indices, const array& updates, int axis) {
+  check_index_dtype(indices, "scatter_add");
+  axis = normalize_axis(axis, x.ndim(), "scatter_add");
+  Shape shape(x.shape().begin(), x.shape().begin() + axis);
+  for (const int64_t extent : indices.shape()) shape.push_back(extent);
+  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
+  check(updates.shape() == shape, ErrorCode::kShape, "scatter_add", "updates have shape {}, not {}",
+        updates.shape(), shape);
+  return array::make(x.shape(), x.dtype(), kScatterAdd, AxisParams{axis},
+                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
+}
+
+array scatter_add_along_axis(const array& x, const array& indices, const array& updates, int axis) {
+  check_index_dtype(indices, "scatter_add_along_axis");
+  axis = normalize_axis(axis, x.ndim(), "scatter_add_along_axis");
+  Shape shape = x.shape();
+  if (indices.ndim() == x.ndim()) shape[static_cast<size_t>(axis)] = indices.shape(axis);
+  check(indices.shape() == shape && updates.shape() == shape, ErrorCode::kShape, "scatter_add_along_axis",
+        "indices {} and updates {} must have shape {}", indices.shape(), updates.shape(), shape);
+  return array::make(x.shape(), x.dtype(), kScatterAddAlongAxis, AxisParams{axis},
+                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
+}
+
+// -- slots --
+
+std::vector<array> take_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
+                            std::span<const int> argnums) {
   std::vector<array> out;
-  int64_t inner = mask.size();
-  for (const int64_t extent : x.shape()) {
-    inner = extent ? inner / extent : 0;
-    std::vector<int64_t> positions(flat.size());
-    for (size_t i = 0; i < flat.size(); ++i) positions[i] = flat[i] / inner % extent;
-    out.push_back(
-        astype(array(std::span<const int64_t>(positions), {static_cast<int64_t>(flat.size())}), index));
+  const int axis = node.params<AxisParams>().axis;
+  for (const int argnum : argnums) {
+    const array zero = zeros_like(node.inputs[static_cast<size_t>(argnum)]);
+    if (argnum == 1)
+      out.push_back(zero);
+    else if (node.op == &kTake)
+      out.push_back(scatter_add(zero, node.inputs[1], cotangents[0], axis));
+    else
+      out.push_back(scatter_add_along_axis(zero, node.inputs[1], cotangents[0], axis));
   }
   return out;
 }
 
-std::vector<array> gather_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
-                              std::span<const int> argnums) {
-  const array& x = node.inputs[0];
-  std::vector<array> out;
-  for (const int argnum : argnums)
-    out.push_back(argnum == 0 ? scatter(zeros_like(x), tail(node.inputs, 1), cotangents[0],
-                                        node.params<GatherParams>().axes, ScatterMode::add)
-                              : zeros_like(node.inputs[static_cast<size_t>(argnum)]));
-  return out;
-}
-
-std::vector<array> gather_jvp(const Node& node, std::span<const array> outputs,
-                              std::span<const array> tangents, std::span<const int> argnums) {
+std::vector<array> take_jvp(const Node& node, std::span<const array> outputs, std::span<const array> tangents,
+                            std::span<const int> argnums) {
+  const int axis = node.params<AxisParams>().axis;
   for (size_t i = 0; i < argnums.size(); ++i)
-    if (argnums[i] == 0) return {gather(tangents[i], tail(node.inputs, 1), node.params<GatherParams>().axes)};
+    if (argnums[i] == 0)
+      return {node.op == &kTake ? take(tangents[i], node.inputs[1], axis)
+                                : take_along_axis(tangents[i], node.inputs[1], axis)};
   return {zeros_like(outputs[0])};
 }
 
-std::pair<std::vector<array>, std::vector<int>> gather_vmap(const Node& node, std::span<const array> inputs,
-                                                            std::span<const int> axes) {
-  const int64_t extent = extent_of(inputs, axes);
-  const auto [indices, places] =
-      behind_batch(inputs.subspan(1), axes.subspan(1), node.params<GatherParams>().axes, extent);
-  return {{gather(in_front(inputs[0], axes[0], extent), indices, places)}, {0}};
-}
-
-std::vector<array> scatter_vjp(const Node& node, std::span<const array> outputs,
-                               std::span<const array> cotangents, std::span<const int> argnums) {
-  const auto& params = node.params<ScatterParams>();
-  const array &x = node.inputs[0], &updates = node.inputs[1], &g = cotangents[0];
-  const auto indices = tail(node.inputs, 2);
-  const auto at = [&](const array& a) { return gather(a, indices, params.axes); };
-  // With max and min, who made the result gets the gradient.
-  const auto where_equal = [&](const array& a, const array& b) { return astype(equal(a, b), g.dtype()); };
+std::vector<array> scatter_add_vjp(const Node& node, std::span<const array>,
+                                   std::span<const array> cotangents, std::span<const int> argnums) {
   std::vector<array> out;
+  const int axis = node.params<AxisParams>().axis;
   for (const int argnum : argnums) {
-    const bool of_x = argnum == 0;
-    if (argnum > 1) {
-      out.push_back(zeros_like(node.inputs[static_cast<size_t>(argnum)]));
-      continue;
-    }
-    switch (params.mode) {
-      case ScatterMode::assign:
-        out.push_back(of_x ? scatter(g, indices, array(0.0f, g.dtype()), params.axes) : at(g));
-        break;
-      case ScatterMode::add:
-        out.push_back(of_x ? g : at(g));
-        break;
-      case ScatterMode::multiply:
-        out.push_back(of_x ? g * scatter(ones_like(x), indices, updates, params.axes, ScatterMode::multiply)
-                           : at(g * outputs[0]) / updates);
-        break;
-      case ScatterMode::maximum:
-      case ScatterMode::minimum:
-        out.push_back(of_x ? g * where_equal(x, outputs[0]) : at(g) * where_equal(updates, at(outputs[0])));
-        break;
-    }
+    if (argnum == 0)
+      out.push_back(cotangents[0]);
+    else if (argnum == 1)
+      out.push_back(zeros_like(node.inputs[1]));
+    else
+      out.push_back(node.op == &kScatterAdd ? take(cotangents[0], node.inputs[1], axis)
+                                            : take_along_axis(cotangents[0], node.inputs[1], axis));
   }
   return out;
 }
 
-std::vector<array> scatter_jvp(const Node& node, std::span<const array> outputs,
-                               std::span<const array> tangents, std::span<const int> argnums) {
-  const auto& params = node.params<ScatterParams>();
-  check(params.mode == ScatterMode::assign || params.mode == ScatterMode::add, ErrorCode::kUnsupported,
-        "scatter", "has a jvp for assign and add only");
-  array dx = zeros_like(outputs[0]), du = zeros_like(node.inputs[1]);
+std::vector<array> scatter_add_jvp(const Node& node, std::span<const array> outputs,
+                                   std::span<const array> tangents, std::span<const int> argnums) {
+  const int axis = node.params<AxisParams>().axis;
+  array tx = zeros_like(outputs[0]), tu = zeros_like(node.inputs[2]);
   for (size_t i = 0; i < argnums.size(); ++i) {
-    if (argnums[i] == 0) dx = tangents[i];
-    if (argnums[i] == 1) du = tangents[i];
+    if (argnums[i] == 0) tx = tangents[i];
+    if (argnums[i] == 2) tu = tangents[i];
   }
-  return {scatter(dx, tail(node.inputs, 2), du, params.axes, params.mode)};
+  return {node.op == &kScatterAdd ? scatter_add(tx, node.inputs[1], tu, axis)
+                                  : scatter_add_along_axis(tx, node.inputs[1], tu, axis)};
 }
 
-std::pair<std::vector<array>, std::vector<int>> scatter_vmap(const Node& node, std::span<const array> inputs,
-                                                             std::span<const int> axes) {
-  const auto& params = node.params<ScatterParams>();
-  const int64_t extent = extent_of(inputs, axes);
-  const auto [indices, places] = behind_batch(inputs.subspan(2), axes.subspan(2), params.axes, extent);
-  return {{scatter(in_front(inputs[0], axes[0], extent), indices, in_front(inputs[1], axes[1], extent),
-                   places, params.mode)},
-          {0}};
+namespace {
+
+// (batch, before, extent, after) of x around an axis that does not count the batch.
+Shape around(const array& x, int axis, int64_t extent) {
+  const Shape& s = x.shape();
+  int64_t before = 1, after = 1;
+  for (int i = 0; i < axis; ++i) before *= s[static_cast<size_t>(i + 1)];
+  for (size_t i = static_cast<size_t>(axis) + 2; i < s.size(); ++i) after *= s[i];
+  return {s[0], before, extent, after};
+}
+
+// Indices of each batch, (batch, ...), as (batch, before, count, after) for take_along_axis.
+array spread(const array& indices, Shape around) {
+  const int64_t count = indices.shape(0) == 0 ? 0 : indices.size() / indices.shape(0);
+  around[2] = count;
+  return broadcast_to(reshape(indices, {around[0], 1, count, 1}), around);
+}
+
+}  // namespace
+
+std::pair<std::vector<array>, std::vector<int>> take_vmap(const Node& node, std::span<const array> inputs,
+                                                          std::span<const int> axes) {
+  const int axis = node.params<AxisParams>().axis;
+  if (axes[1] < 0) return {{take(moveaxis(inputs[0], axes[0], 0), inputs[1], axis + 1)}, {0}};
+  const array indices = moveaxis(inputs[1], axes[1], 0);
+  if (axes[0] < 0) return {{take(inputs[0], indices, axis)}, {axis}};
+  // Each batch has rows and indices of its own: element by element, so that an index out of range is found.
+  const array x = moveaxis(inputs[0], axes[0], 0);
+  const Shape shape = around(x, axis, x.shape(axis + 1));
+  const array rows = take_along_axis(reshape(x, shape), spread(indices, shape), 2);
+  Shape out = x.shape();
+  out.erase(out.begin() + axis + 1);
+  for (size_t i = 1; i < indices.ndim(); ++i)
+    out.insert(out.begin() + axis + static_cast<int>(i), indices.shape()[i]);
+  return {{reshape(rows, out)}, {0}};
+}
+
+std::pair<std::vector<array>, std::vector<int>> take_along_axis_vmap(const Node& node,
+                                                                     std::span<const array> inputs,
+                                                                     std::span<const int> axes) {
+  const auto front = [&](size_t i) {
+    return axes[i] >= 0 ? moveaxis(inputs[i], axes[i], 0) : expand_dims(inputs[i], {0});
+  };
+  return {{take_along_axis(front(0), front(1), node.params<AxisParams>().axis + 1)}, {0}};
+}
+
+std::pair<std::vector<array>, std::vector<int>> scatter_add_vmap(const Node& node,
+                                                                 std::span<const array> inputs,
+                                                                 std::span<const int> axes) {
+  const int axis = node.params<AxisParams>().axis;
+  const std::vector<array> all = batch_first(inputs, axes);
+  if (node.op == &kScatterAddAlongAxis)
+    return {{scatter_add_along_axis(all[0], all[1], all[2], axis + 1)}, {0}};
+  if (axes[1] < 0) return {{scatter_add(all[0], inputs[1], all[2], axis + 1)}, {0}};
+  const Shape shape = around(all[0], axis, all[0].shape(axis + 1));
+  const array indices = spread(all[1], shape);
+  const array sums =
+      scatter_add_along_axis(reshape(all[0], shape), indices, reshape(all[2], indices.shape()), 2);
+  return {{reshape(sums, all[0].shape())}, {0}};
 }
 
 }  // namespace uma

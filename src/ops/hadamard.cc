@@ -1,19 +1,20 @@
-// The Hadamard transform (ops/products.h) as products with small matrices: H of m 2^k is the Kronecker product
-// of H of m with H of 2 k times.
+// The Hadamard transform (ops/products.h) as products with small matrices: H of m 2^k is the Kronecker
+// product of H of m with H of 2 k times.
 #include <cmath>
 
 #include "ops/cast.h"
-#include "ops/matmul.h"
 #include "ops/elementwise.h"
+#include "ops/matmul.h"
 #include "ops/products.h"
 #include "ops/shape.h"
 
 namespace uma {
 namespace {
 
-// Signs of the rows of Hadamard matrices that no product of smaller ones gives; the highest bit comes first, a
-// set bit is -1. They are those that Hadamard transforms of other libraries use.
-constexpr uint32_t kRows12[] = {0x400, 0xd55, 0x13c, 0x769, 0x04f, 0x5da, 0x313, 0x676, 0x3c4, 0x69d, 0x0f1, 0x5a7};
+// Signs of the rows of Hadamard matrices that no product of smaller ones gives; the highest bit comes first,
+// a set bit is -1. They are those that Hadamard transforms of other libraries use.
+constexpr uint32_t kRows12[] = {0x400, 0xd55, 0x13c, 0x769, 0x04f, 0x5da,
+                                0x313, 0x676, 0x3c4, 0x69d, 0x0f1, 0x5a7};
 constexpr uint32_t kRows20[] = {0x7bcc9, 0xbdc74, 0xdee2a, 0xef705, 0xf7992, 0x83ec6, 0x45d63,
                                 0x26eb1, 0x17758, 0x0f9ac, 0xca5f0, 0xe52e8, 0x72b64, 0x397a2,
                                 0x9cbc1, 0xb65ef, 0x5f2f7, 0xabb7b, 0xd1fbd, 0x6cfde};
@@ -39,7 +40,8 @@ array rows_matrix(int64_t m) {
 }
 
 array power_matrix(int bits) {
-  return matrix(int64_t{1} << bits, [](int64_t i, int64_t j) { return __builtin_parityll(static_cast<uint64_t>(i & j)); });
+  return matrix(int64_t{1} << bits,
+                [](int64_t i, int64_t j) { return __builtin_parityll(static_cast<uint64_t>(i & j)); });
 }
 
 // h along the middle axis of (before, n, after).
@@ -53,7 +55,8 @@ array applied(const array& h, const array& x, int64_t after) {
 
 array hadamard_transform(const array& x, std::optional<double> scale) {
   const Shape shape = x.ndim() ? x.shape() : Shape{1};
-  check(x.size() > 0, ErrorCode::kInvalidArgument, "hadamard_transform", "has nothing to do in shape {}", x.shape());
+  check(x.size() > 0, ErrorCode::kInvalidArgument, "hadamard_transform", "has nothing to do in shape {}",
+        x.shape());
   check(x.dtype() != DType::complex64, ErrorCode::kDType, "hadamard_transform", "does not take complex64");
   const int64_t n = shape.back();
   int64_t m = n;

@@ -12,11 +12,6 @@
 namespace uma {
 namespace {
 
-void check_index_dtype(const array& indices, std::string_view op) {
-  check(is_integral(indices.dtype()) && indices.dtype() != DType::bool_, ErrorCode::kDType, op,
-        "indices must be integers, not {}", name_of(indices.dtype()));
-}
-
 struct Range {
   int64_t start, step, count;
 };
@@ -52,6 +47,7 @@ array slice(const array& x, const Shape& start, const Shape& stop, const Shape& 
     const Range range = resolve(start[i], stop[i], step, x.shape()[i]);
     params.start.push_back(range.count == 0 ? 0 : range.start);
     params.strides.push_back(range.step);
+    params.count.push_back(range.count);
     shape.push_back(range.count);
     whole = whole && range.step == 1 && range.count == x.shape()[i];
   }
@@ -80,55 +76,6 @@ array slice_update(const array& x, const array& update, const Shape& start) {
           update.shape(), start, x.shape());
   }
   return array::make(x.shape(), x.dtype(), kSliceUpdate, SliceUpdateParams{start}, {x, update});
-}
-
-array take(const array& x, const array& indices, int axis) {
-  check_index_dtype(indices, "take");
-  axis = normalize_axis(axis, x.ndim(), "take");
-  Shape shape(x.shape().begin(), x.shape().begin() + axis);
-  for (const int64_t extent : indices.shape()) shape.push_back(extent);
-  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
-  return array::make(std::move(shape), x.dtype(), kTake, AxisParams{axis},
-                     {x, astype(indices, DType::int64)});
-}
-
-array take_along_axis(const array& x, const array& indices, int axis) {
-  check_index_dtype(indices, "take_along_axis");
-  check(x.ndim() == indices.ndim(), ErrorCode::kShape, "take_along_axis",
-        "x has {} dimensions, indices have {}", x.ndim(), indices.ndim());
-  axis = normalize_axis(axis, x.ndim(), "take_along_axis");
-  const auto at = static_cast<size_t>(axis);
-  Shape xs = x.shape(), is = indices.shape();
-  xs[at] = is[at] = 1;
-  Shape shape = broadcast_shapes(xs, is, "take_along_axis");
-  Shape x_shape = shape;
-  x_shape[at] = x.shape()[at];
-  shape[at] = indices.shape()[at];
-  return array::make(shape, x.dtype(), kTakeAlongAxis, AxisParams{axis},
-                     {broadcast_to(x, x_shape), broadcast_to(astype(indices, DType::int64), shape)});
-}
-
-array scatter_add(const array& x, const array& indices, const array& updates, int axis) {
-  check_index_dtype(indices, "scatter_add");
-  axis = normalize_axis(axis, x.ndim(), "scatter_add");
-  Shape shape(x.shape().begin(), x.shape().begin() + axis);
-  for (const int64_t extent : indices.shape()) shape.push_back(extent);
-  for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
-  check(updates.shape() == shape, ErrorCode::kShape, "scatter_add", "updates have shape {}, not {}",
-        updates.shape(), shape);
-  return array::make(x.shape(), x.dtype(), kScatterAdd, AxisParams{axis},
-                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
-}
-
-array scatter_add_along_axis(const array& x, const array& indices, const array& updates, int axis) {
-  check_index_dtype(indices, "scatter_add_along_axis");
-  axis = normalize_axis(axis, x.ndim(), "scatter_add_along_axis");
-  Shape shape = x.shape();
-  if (indices.ndim() == x.ndim()) shape[static_cast<size_t>(axis)] = indices.shape(axis);
-  check(indices.shape() == shape && updates.shape() == shape, ErrorCode::kShape, "scatter_add_along_axis",
-        "indices {} and updates {} must have shape {}", indices.shape(), updates.shape(), shape);
-  return array::make(x.shape(), x.dtype(), kScatterAddAlongAxis, AxisParams{axis},
-                     {x, astype(indices, DType::int64), astype(updates, x.dtype())});
 }
 
 array concatenate(const std::vector<array>& arrays, int axis) {
@@ -233,6 +180,18 @@ std::vector<array> slice_jvp(const Node& node, std::span<const array> outputs,
                       {tangents[0]})};
 }
 
+std::pair<std::vector<array>, std::vector<int>> slice_vmap(const Node& node, std::span<const array> inputs,
+                                                           std::span<const int> axes) {
+  SliceParams params = node.params<SliceParams>();
+  const array x = moveaxis(inputs[0], axes[0], 0);
+  Shape shape = x.shape();
+  for (size_t i = 1; i < shape.size(); ++i) shape[i] = params.count[i - 1];
+  params.start.insert(params.start.begin(), 0);
+  params.strides.insert(params.strides.begin(), 1);
+  params.count.insert(params.count.begin(), x.shape(0));
+  return {{array::make(std::move(shape), x.dtype(), kSlice, std::move(params), {x})}, {0}};
+}
+
 std::vector<array> slice_update_vjp(const Node& node, std::span<const array>,
                                     std::span<const array> cotangents, std::span<const int> argnums) {
   const Shape& start = node.params<SliceUpdateParams>().start;
@@ -246,30 +205,20 @@ std::vector<array> slice_update_vjp(const Node& node, std::span<const array>,
   return out;
 }
 
-std::vector<array> take_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
-                            std::span<const int> argnums) {
-  std::vector<array> out;
-  const int axis = node.params<AxisParams>().axis;
-  for (const int argnum : argnums) {
-    const array zero = zeros_like(node.inputs[static_cast<size_t>(argnum)]);
-    if (argnum == 1)
-      out.push_back(zero);
-    else if (node.op == &kTake)
-      out.push_back(scatter_add(zero, node.inputs[1], cotangents[0], axis));
-    else
-      out.push_back(scatter_add_along_axis(zero, node.inputs[1], cotangents[0], axis));
-  }
-  return out;
+std::vector<array> slice_update_jvp(const Node& node, std::span<const array> outputs,
+                                    std::span<const array> tangents, std::span<const int> argnums) {
+  array tx = zeros_like(outputs[0]), tu = zeros_like(node.inputs[1]);
+  for (size_t i = 0; i < argnums.size(); ++i) (argnums[i] == 0 ? tx : tu) = tangents[i];
+  return {slice_update(tx, tu, node.params<SliceUpdateParams>().start)};
 }
 
-std::vector<array> take_jvp(const Node& node, std::span<const array> outputs, std::span<const array> tangents,
-                            std::span<const int> argnums) {
-  const int axis = node.params<AxisParams>().axis;
-  for (size_t i = 0; i < argnums.size(); ++i)
-    if (argnums[i] == 0)
-      return {node.op == &kTake ? take(tangents[i], node.inputs[1], axis)
-                                : take_along_axis(tangents[i], node.inputs[1], axis)};
-  return {zeros_like(outputs[0])};
+std::pair<std::vector<array>, std::vector<int>> slice_update_vmap(const Node& node,
+                                                                  std::span<const array> inputs,
+                                                                  std::span<const int> axes) {
+  const std::vector<array> all = batch_first(inputs, axes);
+  Shape start = node.params<SliceUpdateParams>().start;
+  start.insert(start.begin(), 0);
+  return {{slice_update(all[0], all[1], start)}, {0}};
 }
 
 std::vector<array> concatenate_vjp(const Node& node, std::span<const array>,
@@ -283,6 +232,20 @@ std::vector<array> concatenate_vjp(const Node& node, std::span<const array>,
     out.push_back(slice_axis(cotangents[0], axis, starts[i], starts[i + 1]));
   }
   return out;
+}
+
+std::vector<array> concatenate_jvp(const Node& node, std::span<const array>, std::span<const array> tangents,
+                                   std::span<const int> argnums) {
+  std::vector<array> parts;
+  for (const array& input : node.inputs) parts.push_back(zeros_like(input));
+  for (size_t i = 0; i < argnums.size(); ++i) parts[static_cast<size_t>(argnums[i])] = tangents[i];
+  return {concatenate(parts, node.params<AxisParams>().axis)};
+}
+
+std::pair<std::vector<array>, std::vector<int>> concatenate_vmap(const Node& node,
+                                                                 std::span<const array> inputs,
+                                                                 std::span<const int> axes) {
+  return {{concatenate(batch_first(inputs, axes), node.params<AxisParams>().axis + 1)}, {0}};
 }
 
 }  // namespace uma

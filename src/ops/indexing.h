@@ -38,7 +38,7 @@ std::vector<array> split(const array& x, int64_t parts, int axis = 0);
 std::vector<array> split_at(const array& x, const std::vector<int64_t>& positions, int axis = 0);
 
 struct SliceParams {
-  Shape start, strides;
+  Shape start, strides, count;
 };
 struct SliceUpdateParams {
   Shape start;
@@ -61,37 +61,72 @@ std::vector<array> take_jvp(const Node&, std::span<const array>, std::span<const
 std::vector<array> concatenate_vjp(const Node&, std::span<const array>, std::span<const array>,
                                    std::span<const int>);
 
+std::vector<array> slice_update_jvp(const Node&, std::span<const array>, std::span<const array>,
+                                    std::span<const int>);
+std::vector<array> scatter_add_vjp(const Node&, std::span<const array>, std::span<const array>,
+                                   std::span<const int>);
+std::vector<array> scatter_add_jvp(const Node&, std::span<const array>, std::span<const array>,
+                                   std::span<const int>);
+std::vector<array> concatenate_jvp(const Node&, std::span<const array>, std::span<const array>,
+                                   std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> slice_vmap(const Node&, std::span<const array>,
+                                                           std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> slice_update_vmap(const Node&, std::span<const array>,
+                                                                  std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> take_vmap(const Node&, std::span<const array>,
+                                                          std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> take_along_axis_vmap(const Node&, std::span<const array>,
+                                                                     std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> scatter_add_vmap(const Node&, std::span<const array>,
+                                                                 std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> concatenate_vmap(const Node&, std::span<const array>,
+                                                                 std::span<const int>);
+
 inline constexpr OpInfo kSlice{.name = "slice",
                                .args = "x",
                                .doc = "Every step-th element from start to stop, per axis.",
                                .fusion = Fusion::view,
                                .vjp = slice_vjp,
                                .jvp = slice_jvp,
+                               .vmap = slice_vmap,
                                .view = slice_view};
 inline constexpr OpInfo kSliceUpdate{
     .name = "slice_update",
     .args = "x, update",
     .doc = "x with a block written at start; in place where nobody else holds x.",
-    .vjp = slice_update_vjp};
+    .vjp = slice_update_vjp,
+    .jvp = slice_update_jvp,
+    .vmap = slice_update_vmap};
 inline constexpr OpInfo kTake{.name = "take",
                               .args = "x, indices",
                               .doc = "Rows of x along an axis.",
                               .vjp = take_vjp,
-                              .jvp = take_jvp};
+                              .jvp = take_jvp,
+                              .vmap = take_vmap};
 inline constexpr OpInfo kTakeAlongAxis{.name = "take_along_axis",
                                        .args = "x, indices",
                                        .doc = "One element a place, chosen along an axis.",
                                        .vjp = take_vjp,
-                                       .jvp = take_jvp};
-inline constexpr OpInfo kScatterAdd{
-    .name = "scatter_add", .args = "x, indices, updates", .doc = "x with rows added along an axis."};
+                                       .jvp = take_jvp,
+                                       .vmap = take_vmap};
+inline constexpr OpInfo kScatterAdd{.name = "scatter_add",
+                                    .args = "x, indices, updates",
+                                    .doc = "x with rows added along an axis.",
+                                    .vjp = scatter_add_vjp,
+                                    .jvp = scatter_add_jvp,
+                                    .vmap = scatter_add_vmap};
 inline constexpr OpInfo kScatterAddAlongAxis{.name = "scatter_add_along_axis",
                                              .args = "x, indices, updates",
-                                             .doc = "x with elements added along an axis."};
+                                             .doc = "x with elements added along an axis.",
+                                             .vjp = scatter_add_vjp,
+                                             .jvp = scatter_add_jvp,
+                                             .vmap = scatter_add_vmap};
 inline constexpr OpInfo kConcatenate{.name = "concatenate",
                                      .args = "arrays",
                                      .doc = "Arrays joined along an axis.",
                                      .dtype = DTypeRule::promote,
-                                     .vjp = concatenate_vjp};
+                                     .vjp = concatenate_vjp,
+                                     .jvp = concatenate_jvp,
+                                     .vmap = concatenate_vmap};
 
 }  // namespace uma

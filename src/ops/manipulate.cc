@@ -54,8 +54,8 @@ array pad(const array& x, const PadWidths& widths, const array& value, PadMode m
     check(before >= 0 && after >= 0, ErrorCode::kInvalidArgument, "pad",
           "widths ({}, {}) of axis {} must not be negative", before, after, i);
     int64_t extent = 0;
-    check(add_fits(before, after, &extent) && add_fits(extent, x.shape()[i], &extent), ErrorCode::kLimit, "pad",
-          "axis {} would be too long", i);
+    check(add_fits(before, after, &extent) && add_fits(extent, x.shape()[i], &extent), ErrorCode::kLimit,
+          "pad", "axis {} would be too long", i);
     start.push_back(before);
     shape.push_back(extent);
   }
@@ -154,7 +154,8 @@ array unflatten(const array& x, int axis, Shape shape) {
           "{} is no shape", shape);
   }
   const bool fits = unknown == 0 ? known == n : unknown == 1 && known > 0 && n % known == 0;
-  check(fits, ErrorCode::kShape, "unflatten", "axis {} of shape {} does not become {}", axis, x.shape(), shape);
+  check(fits, ErrorCode::kShape, "unflatten", "axis {} of shape {} does not become {}", axis, x.shape(),
+        shape);
   Shape out(x.shape().begin(), x.shape().begin() + axis);
   for (const int64_t extent : shape) out.push_back(extent == -1 ? n / known : extent);
   for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) out.push_back(x.shape()[i]);

@@ -16,8 +16,9 @@ enum class PadMode : uint8_t { constant, edge, reflect, symmetric };
 /// "constant", "edge", "reflect", "symmetric". Throws InvalidArgument.
 PadMode pad_mode_from_name(std::string_view name);
 
-/// x with a border: `value` (one element), the nearest element, or x mirrored without or with its last element.
-/// throws  InvalidArgument: a negative width, a number of pairs that is not ndim, an empty axis to extend
+/// x with a border: `value` (one element), the nearest element, or x mirrored without or with its last
+/// element. throws  InvalidArgument: a negative width, a number of pairs that is not ndim, an empty axis to
+/// extend
 array pad(const array& x, const PadWidths& widths, const array& value, PadMode mode = PadMode::constant);
 array pad(const array& x, const PadWidths& widths);
 
@@ -25,7 +26,8 @@ array pad(const array& x, const PadWidths& widths);
 array repeat(const array& x, int64_t repeats, int axis);
 /// The same of the flattened array.
 array repeat(const array& x, int64_t repeats);
-/// x laid side by side reps[i] times along axis i; the shorter of shape and reps is filled with ones in front.
+/// x laid side by side reps[i] times along axis i; the shorter of shape and reps is filled with ones in
+/// front.
 array tile(const array& x, const std::vector<int64_t>& reps);
 
 /// Elements moved up by shifts[i] along axes[i]; what leaves at the end comes in at the front.

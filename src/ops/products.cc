@@ -28,8 +28,8 @@ Shape leading(const array& x, size_t dropped) {
 array masked(const array& x, const std::optional<array>& mask, int64_t block) {
   if (!mask) return x;
   const int64_t rows = x.shape(-2), columns = x.shape(-1);
-  check(mask->ndim() >= 2, ErrorCode::kShape, "block_masked_mm", "a mask has 2 dimensions or more, not shape {}",
-        mask->shape());
+  check(mask->ndim() >= 2, ErrorCode::kShape, "block_masked_mm",
+        "a mask has 2 dimensions or more, not shape {}", mask->shape());
   const auto wide = [&](const array& m, int axis, int64_t extent) {
     const int64_t blocks = (extent + block - 1) / block, have = m.shape(axis);
     check(have == blocks || have == 1, ErrorCode::kShape, "block_masked_mm",
@@ -58,14 +58,15 @@ array outer(const array& a, const array& b) {
 
 array inner(const array& a, const array& b) {
   if (a.ndim() == 0 || b.ndim() == 0) return a * b;
-  check(a.shape(-1) == b.shape(-1), ErrorCode::kShape, "inner", "last axes of shapes {} and {} differ", a.shape(),
-        b.shape());
+  check(a.shape(-1) == b.shape(-1), ErrorCode::kShape, "inner", "last axes of shapes {} and {} differ",
+        a.shape(), b.shape());
   return tensordot(a, b, std::vector<int>{-1}, std::vector<int>{-1});
 }
 
 array vecdot(const array& a, const array& b, int axis) {
   check(a.ndim() > 0 && b.ndim() > 0, ErrorCode::kShape, "vecdot", "takes no 0-d arrays");
-  const int last_a = normalize_axis(axis, a.ndim(), "vecdot"), last_b = normalize_axis(axis, b.ndim(), "vecdot");
+  const int last_a = normalize_axis(axis, a.ndim(), "vecdot"),
+            last_b = normalize_axis(axis, b.ndim(), "vecdot");
   const array x = moveaxis(a, last_a, -1), y = moveaxis(b, last_b, -1);
   check(x.shape(-1) == y.shape(-1), ErrorCode::kShape, "vecdot", "axis {} of shapes {} and {} differs", axis,
         a.shape(), b.shape());
@@ -87,7 +88,8 @@ array kron(const array& a, const array& b) {
   return reshape(reshape(a, left) * reshape(b, right), out);
 }
 
-array tensordot(const array& a, const array& b, const std::vector<int>& a_axes, const std::vector<int>& b_axes) {
+array tensordot(const array& a, const array& b, const std::vector<int>& a_axes,
+                const std::vector<int>& b_axes) {
   check(a_axes.size() == b_axes.size(), ErrorCode::kInvalidArgument, "tensordot", "has {} axes of a, {} of b",
         a_axes.size(), b_axes.size());
   std::vector<int> from_a, from_b;
@@ -123,8 +125,8 @@ array tensordot(const array& a, const array& b, const std::vector<int>& a_axes, 
 
 array tensordot(const array& a, const array& b, int axes) {
   const int n = static_cast<int>(a.ndim());
-  check(axes >= 0 && axes <= n && axes <= static_cast<int>(b.ndim()), ErrorCode::kInvalidArgument, "tensordot",
-        "cannot sum over {} axes of shapes {} and {}", axes, a.shape(), b.shape());
+  check(axes >= 0 && axes <= n && axes <= static_cast<int>(b.ndim()), ErrorCode::kInvalidArgument,
+        "tensordot", "cannot sum over {} axes of shapes {} and {}", axes, a.shape(), b.shape());
   std::vector<int> from_a, from_b;
   for (int i = 0; i < axes; ++i) from_a.push_back(n - axes + i), from_b.push_back(i);
   return tensordot(a, b, from_a, from_b);
@@ -139,19 +141,21 @@ array addmm(const array& c, const array& a, const array& b, double alpha, double
   return (alpha == 1 ? product : product * alpha) + (beta == 1 ? addend : addend * beta);
 }
 
-array block_masked_mm(const array& a, const array& b, int64_t block_size, const std::optional<array>& mask_out,
-                      const std::optional<array>& mask_lhs, const std::optional<array>& mask_rhs) {
+array block_masked_mm(const array& a, const array& b, int64_t block_size,
+                      const std::optional<array>& mask_out, const std::optional<array>& mask_lhs,
+                      const std::optional<array>& mask_rhs) {
   check(block_size > 0, ErrorCode::kInvalidArgument, "block_masked_mm", "blocks of {} are none", block_size);
   check_floats(a, b, "block_masked_mm");
   const array x = a.ndim() == 1 ? expand_dims(a, {0}) : a, y = b.ndim() == 1 ? expand_dims(b, {1}) : b;
-  array out = masked(matmul(masked(x, mask_lhs, block_size), masked(y, mask_rhs, block_size)), mask_out, block_size);
+  array out =
+      masked(matmul(masked(x, mask_lhs, block_size), masked(y, mask_rhs, block_size)), mask_out, block_size);
   if (b.ndim() == 1) out = squeeze(out, {-1});
   return a.ndim() == 1 ? squeeze(out, {b.ndim() == 1 ? -1 : -2}) : out;
 }
 
 array segmented_mm(const array& a, const array& b, const array& segments) {
-  check(a.ndim() == 2 && b.ndim() == 2, ErrorCode::kShape, "segmented_mm", "takes matrices, not shapes {} and {}",
-        a.shape(), b.shape());
+  check(a.ndim() == 2 && b.ndim() == 2, ErrorCode::kShape, "segmented_mm",
+        "takes matrices, not shapes {} and {}", a.shape(), b.shape());
   check(segments.ndim() > 0 && segments.shape(-1) == 2, ErrorCode::kShape, "segmented_mm",
         "segments have shape (..., 2), not {}", segments.shape());
   check(is_integral(segments.dtype()) && segments.dtype() != DType::bool_, ErrorCode::kDType, "segmented_mm",

@@ -17,7 +17,8 @@ array vecdot(const array& a, const array& b, int axis = -1);
 /// Every element of a times the whole of b.
 array kron(const array& a, const array& b);
 /// Sum over pairs of axes. throws InvalidArgument, Shape
-array tensordot(const array& a, const array& b, const std::vector<int>& a_axes, const std::vector<int>& b_axes);
+array tensordot(const array& a, const array& b, const std::vector<int>& a_axes,
+                const std::vector<int>& b_axes);
 /// Over the last `axes` axes of a and the first of b.
 array tensordot(const array& a, const array& b, int axes = 2);
 

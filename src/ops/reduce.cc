@@ -6,6 +6,7 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
+#include "ops/sort.h"
 
 namespace uma {
 namespace {
@@ -140,18 +141,21 @@ std::vector<array> reduce_vjp(const Node& node, std::span<const array> outputs,
     case Reduction::sum:
       return {broadcast_to(cotangents[0], x.shape())};
     case Reduction::prod: {
-      // The product of all others: exact beside zeros, unlike prod / x, but of three cases.
-      const array is_zero = equal(x, zeros_like(x));
-      const array zeros_in =
-          sum(astype(is_zero, DType::int32), {params.axes.begin(), params.axes.end()}, true);
-      const array others =
-          prod(where(is_zero, ones_like(x), x), {params.axes.begin(), params.axes.end()}, true);
-      const array none = equal(zeros_in, zeros_like(zeros_in)), one = equal(zeros_in, ones_like(zeros_in));
-      const array safe = where(is_zero, ones_like(x), x);
-      const array grad =
-          where(none, broadcast_to(outputs[0], x.shape()) / safe,
-                where(logical_and(one, is_zero), broadcast_to(others, x.shape()), zeros_like(x)));
-      return {cotangents[0] * grad};
+      // The product of all others, from both sides: exact beside zeros, as x is never divided by.
+      std::vector<int> order, back(x.ndim());
+      const auto reduced = [&](int i) {
+        return std::find(params.axes.begin(), params.axes.end(), i) != params.axes.end();
+      };
+      for (const bool last : {false, true})
+        for (int i = 0; i < static_cast<int>(x.ndim()); ++i)
+          if (reduced(i) == last) order.push_back(i);
+      for (size_t i = 0; i < order.size(); ++i) back[static_cast<size_t>(order[i])] = static_cast<int>(i);
+      if (params.axes.empty()) return {cotangents[0]};
+      const array moved = transpose(x, order);
+      const array rows =
+          flatten(moved, static_cast<int>(x.ndim() - params.axes.size()), static_cast<int>(x.ndim()) - 1);
+      const array others = cumprod(rows, -1, false, false) * cumprod(rows, -1, true, false);
+      return {cotangents[0] * transpose(reshape(others, moved.shape()), back)};
     }
     case Reduction::max:
     case Reduction::min: {
@@ -186,6 +190,16 @@ std::pair<std::vector<array>, std::vector<int>> reduce_vmap(const Node& node, st
   Shape shape = x.shape();
   for (int& axis : params.axes) shape[static_cast<size_t>(++axis)] = 1;
   return {{array::make(std::move(shape), x.dtype(), kReduce, std::move(params), {x})}, {0}};
+}
+
+std::pair<std::vector<array>, std::vector<int>> arg_reduce_vmap(const Node& node,
+                                                                std::span<const array> inputs,
+                                                                std::span<const int> axes) {
+  ArgReduceParams params = node.params<ArgReduceParams>();
+  const array x = moveaxis(inputs[0], axes[0], 0);
+  Shape shape = x.shape();
+  shape[static_cast<size_t>(++params.axis)] = 1;
+  return {{array::make(std::move(shape), DType::uint32, kArgReduce, params, {x})}, {0}};
 }
 
 }  // namespace uma

@@ -48,6 +48,9 @@ std::vector<array> reduce_jvp(const Node&, std::span<const array>, std::span<con
 std::pair<std::vector<array>, std::vector<int>> reduce_vmap(const Node&, std::span<const array>,
                                                             std::span<const int>);
 
+std::pair<std::vector<array>, std::vector<int>> arg_reduce_vmap(const Node&, std::span<const array>,
+                                                                std::span<const int>);
+
 inline constexpr OpInfo kReduce{.name = "reduce",
                                 .args = "x",
                                 .doc = "Sum, product, largest, smallest, all or any over axes.",
@@ -60,6 +63,7 @@ inline constexpr OpInfo kArgReduce{.name = "arg_reduce",
                                    .args = "x",
                                    .doc = "Index of the largest or smallest element.",
                                    .dtype = DTypeRule::index,
-                                   .fusion = Fusion::reduction};
+                                   .fusion = Fusion::reduction,
+                                   .vmap = arg_reduce_vmap};
 
 }  // namespace uma

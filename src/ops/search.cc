@@ -6,9 +6,9 @@
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
-#include "ops/gather.h"
 #include "ops/indexing.h"
 #include "ops/manipulate.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 #include "ops/sort.h"
 
@@ -26,7 +26,8 @@ array precedes(const array& a, const array& b, bool equal) {
   return logical_or(ordered, equal ? isnan(b) : logical_and(isnan(b), logical_not(isnan(a))));
 }
 
-// f of 0, 1/(n-1), ... 1 in float64, which makes both halves of a window the same to the last digit of float32.
+// f of 0, 1/(n-1), ... 1 in float64, which makes both halves of a window the same to the last digit of
+// float32.
 template <class F>
 array window(int64_t n, F f) {
   if (n < 1) return zeros({0});
@@ -45,9 +46,10 @@ array isclose(const array& a, const array& b, double rtol, double atol, bool equ
   DType d = promote(a.dtype(), b.dtype());
   const array x = astype(a, d), y = astype(b, d);
   // Largest less smallest: unsigned numbers have no negative difference.
-  const array distance = d == DType::complex64 || d == DType::bool_
-                             ? abs(astype(x, promote(d, DType::float32)) - astype(y, promote(d, DType::float32)))
-                             : maximum(x, y) - minimum(x, y);
+  const array distance =
+      d == DType::complex64 || d == DType::bool_
+          ? abs(astype(x, promote(d, DType::float32)) - astype(y, promote(d, DType::float32)))
+          : maximum(x, y) - minimum(x, y);
   const DType wide = is_inexact(d) ? d : DType::float32;
   const array limit = abs(astype(y, wide)) * rtol + atol;
   array out = logical_or(equal(x, y), logical_and(less_equal(distance, limit), logical_not(isinf(y))));
@@ -134,15 +136,15 @@ Unique unique(const array& x, int64_t size, const std::optional<array>& fill) {
   check(size >= 0, ErrorCode::kInvalidArgument, "unique", "the size must not be negative, got {}", size);
   check(x.size() > 0 || size == 0 || fill, ErrorCode::kInvalidArgument, "unique",
         "an empty array needs a fill value");
-  check(!fill || fill->size() == 1, ErrorCode::kInvalidArgument, "unique", "the fill value is one element, not shape {}",
-        fill ? fill->shape() : Shape{});
+  check(!fill || fill->size() == 1, ErrorCode::kInvalidArgument, "unique",
+        "the fill value is one element, not shape {}", fill ? fill->shape() : Shape{});
   const array flat = flatten(x);
   const int64_t n = flat.size();
   const array order = argsort(flat), sorted = take(flat, order, 0);
   array group = zeros({n}, DType::int64), first = ones({n}, DType::bool_);
   if (n > 1) {
-    first = concatenate({ones({1}, DType::bool_),
-                         not_equal(slice_axis(sorted, 0, 1, n), slice_axis(sorted, 0, 0, n - 1))});
+    first = concatenate(
+        {ones({1}, DType::bool_), not_equal(slice_axis(sorted, 0, 1, n), slice_axis(sorted, 0, 0, n - 1))});
     group = cumsum(astype(first, DType::int64), 0) - array(int64_t{1});
   }
   // One place more than wanted takes what does not count.
@@ -155,8 +157,8 @@ Unique unique(const array& x, int64_t size, const std::optional<array>& fill) {
     return n ? reshape(slice_axis(from, 0, 0, 1), {}) : array(0, from.dtype());
   };
   const array filler = fill ? astype(reshape(*fill, {}), x.dtype()) : smallest(sorted);
-  const array inverse = scatter(zeros({n}, DType::int64), {order},
-                                minimum(group, array(std::max<int64_t>(0, size - 1))), {0});
+  const array inverse =
+      scatter(zeros({n}, DType::int64), {order}, minimum(group, array(std::max<int64_t>(0, size - 1))), {0});
   return {placed(filler, first_place, sorted, ScatterMode::assign),
           placed(smallest(order), first_place, order, ScatterMode::assign),
           reshape(astype(inverse, DType::uint32), x.shape()),
@@ -171,7 +173,8 @@ array hanning(int64_t n) {
 }
 array blackman(int64_t n) {
   return window(n, [](const array& t) {
-    return maximum(0.42 - cosine(t, 1) * 0.5 + cosine(t, 2) * 0.08, zeros_like(t));  // the ends are 0, not -1e-17
+    return maximum(0.42 - cosine(t, 1) * 0.5 + cosine(t, 2) * 0.08,
+                   zeros_like(t));  // the ends are 0, not -1e-17
   });
 }
 array bartlett(int64_t n) {

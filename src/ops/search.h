@@ -12,7 +12,8 @@ namespace uma {
 
 /// |a - b| <= atol + rtol |b|; equal infinities are close, NaNs where equal_nan says so.
 array isclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
-array allclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8, bool equal_nan = false);
+array allclose(const array& a, const array& b, double rtol = 1e-5, double atol = 1e-8,
+               bool equal_nan = false);
 /// True where shapes and all values are equal; dtypes may differ.
 array array_equal(const array& a, const array& b, bool equal_nan = false);
 

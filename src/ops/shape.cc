@@ -124,6 +124,23 @@ array stop_gradient(const array& x) {
   return array::make(x.shape(), x.dtype(), kStopGradient, {x}, default_stream());
 }
 
+std::vector<array> batch_first(std::span<const array> inputs, std::span<const int> axes) {
+  int64_t batch = 0;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (axes[i] >= 0) batch = inputs[i].shape(axes[i]);
+  std::vector<array> out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (axes[i] >= 0) {
+      out.push_back(moveaxis(inputs[i], axes[i], 0));
+    } else {
+      Shape shape = inputs[i].shape();
+      shape.insert(shape.begin(), batch);
+      out.push_back(broadcast_to(expand_dims(inputs[i], {0}), shape));
+    }
+  }
+  return out;
+}
+
 // -- reshape --
 
 bool reshape_view(KernelArgs& args) {

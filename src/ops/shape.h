@@ -26,6 +26,9 @@ array contiguous(const array& x);
 /// x, through which no gradient flows.
 array stop_gradient(const array& x);
 
+/// For vmap rules: all inputs with the batch as their first axis, repeated where an input has none.
+std::vector<array> batch_first(std::span<const array> inputs, std::span<const int> axes);
+
 struct ReshapeParams {  // of reshape and broadcast_to
   Shape shape;
 };

@@ -4,6 +4,7 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/reduce.h"
 #include "ops/shape.h"
 
 namespace uma {
@@ -78,12 +79,66 @@ std::vector<array> sort_vjp(const Node& node, std::span<const array>, std::span<
   return {scatter_add_along_axis(zeros_like(x), argsort(x, -1), cotangents[0], -1)};
 }
 
-std::vector<array> scan_vjp(const Node& node, std::span<const array> outputs,
-                            std::span<const array> cotangents, std::span<const int>) {
+std::vector<array> sort_jvp(const Node& node, std::span<const array>, std::span<const array> tangents,
+                            std::span<const int>) {
+  return {take_along_axis(tangents[0], argsort(node.inputs[0], -1), -1)};
+}
+
+// Of sort and argsort.
+std::pair<std::vector<array>, std::vector<int>> sort_vmap(const Node& node, std::span<const array> inputs,
+                                                          std::span<const int> axes) {
+  const array x = moveaxis(inputs[0], axes[0], 0);
+  return {{node.op == &kSort ? sort(x, -1) : argsort(x, -1)}, {0}};
+}
+
+namespace {
+
+array flipped(const array& x) {
+  Shape start(x.ndim(), 0), stop = x.shape(), steps(x.ndim(), 1);
+  start.back() = x.shape(-1) - 1;
+  stop.back() = -1;
+  steps.back() = -1;
+  return x.shape(-1) == 0 ? x : slice(x, start, stop, steps);
+}
+
+// jacobian[..., j, i] = d y_i / d x_j of y = cumprod(x), forwards: the product of x_0 .. x_i without x_j,
+// from both sides of j, so that nothing is divided by a zero.
+array cumprod_jacobian(const array& x, bool inclusive) {
+  const int64_t n = x.shape(-1);
+  const double extent = static_cast<double>(n);
+  const array j = reshape(arange(0, extent, 1, DType::int64), {n, 1}), i = arange(0, extent, 1, DType::int64);
+  const array zero(0.0, x.dtype()), one(1.0, x.dtype());
+  const array before = expand_dims(cumprod(x, -1, false, false), {-1});
+  // Exclusive results stop one element earlier.
+  const array after = cumprod(where(greater(i, j), expand_dims(x, {-2}), one), -1, false, inclusive);
+  const array reaches = inclusive ? greater_equal(i, j) : greater(i, j);
+  return where(reaches, before * after, zero);
+}
+
+}  // namespace
+
+std::vector<array> scan_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
+                            std::span<const int>) {
   const auto& p = node.params<ScanParams>();
-  check(!p.product, ErrorCode::kUnsupported, "cumprod", "has no vjp");
-  (void)outputs;
-  return {cumsum(cotangents[0], -1, !p.reverse, p.inclusive)};
+  if (!p.product) return {cumsum(cotangents[0], -1, !p.reverse, p.inclusive)};
+  const auto turned = [&](const array& a) { return p.reverse ? flipped(a) : a; };
+  const array jacobian = cumprod_jacobian(turned(node.inputs[0]), p.inclusive);
+  return {turned(sum(jacobian * expand_dims(turned(cotangents[0]), {-2}), {-1}))};
+}
+
+std::vector<array> scan_jvp(const Node& node, std::span<const array>, std::span<const array> tangents,
+                            std::span<const int>) {
+  const auto& p = node.params<ScanParams>();
+  if (!p.product) return {cumsum(tangents[0], -1, p.reverse, p.inclusive)};
+  const auto turned = [&](const array& a) { return p.reverse ? flipped(a) : a; };
+  const array jacobian = cumprod_jacobian(turned(node.inputs[0]), p.inclusive);
+  return {turned(sum(jacobian * expand_dims(turned(tangents[0]), {-1}), {-2}))};
+}
+
+std::pair<std::vector<array>, std::vector<int>> scan_vmap(const Node& node, std::span<const array> inputs,
+                                                          std::span<const int> axes) {
+  const array x = moveaxis(inputs[0], axes[0], 0);
+  return {{array::make(x.shape(), x.dtype(), kScan, node.params<ScanParams>(), {x})}, {0}};
 }
 
 }  // namespace uma

@@ -16,7 +16,8 @@ array topk(const array& x, int64_t k, int axis = -1);
 array partition(const array& x, int64_t kth, int axis = -1);
 array argpartition(const array& x, int64_t kth, int axis = -1);
 
-/// Running sum or product; halves accumulate in f32. inclusive: an element counts itself.
+/// Running sum or product; halves accumulate in f32. inclusive: an element counts itself. The derivatives of
+/// cumprod are right beside zeros and take memory for extent^2 elements a row.
 array cumsum(const array& x, int axis, bool reverse = false, bool inclusive = true);
 array cumprod(const array& x, int axis, bool reverse = false, bool inclusive = true);
 
@@ -31,11 +32,31 @@ std::vector<array> sort_vjp(const Node&, std::span<const array>, std::span<const
 std::vector<array> scan_vjp(const Node&, std::span<const array>, std::span<const array>,
                             std::span<const int>);
 
-inline constexpr OpInfo kSort{
-    .name = "sort", .args = "x", .doc = "Ascending order along the last axis.", .vjp = sort_vjp};
-inline constexpr OpInfo kArgsort{
-    .name = "argsort", .args = "x", .doc = "Indices that sort the last axis.", .dtype = DTypeRule::index};
-inline constexpr OpInfo kScan{
-    .name = "scan", .args = "x", .doc = "Running sum or product along the last axis.", .vjp = scan_vjp};
+std::vector<array> sort_jvp(const Node&, std::span<const array>, std::span<const array>,
+                            std::span<const int>);
+std::vector<array> scan_jvp(const Node&, std::span<const array>, std::span<const array>,
+                            std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> sort_vmap(const Node&, std::span<const array>,
+                                                          std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> scan_vmap(const Node&, std::span<const array>,
+                                                          std::span<const int>);
+
+inline constexpr OpInfo kSort{.name = "sort",
+                              .args = "x",
+                              .doc = "Ascending order along the last axis.",
+                              .vjp = sort_vjp,
+                              .jvp = sort_jvp,
+                              .vmap = sort_vmap};
+inline constexpr OpInfo kArgsort{.name = "argsort",
+                                 .args = "x",
+                                 .doc = "Indices that sort the last axis.",
+                                 .dtype = DTypeRule::index,
+                                 .vmap = sort_vmap};
+inline constexpr OpInfo kScan{.name = "scan",
+                              .args = "x",
+                              .doc = "Running sum or product along the last axis.",
+                              .vjp = scan_vjp,
+                              .jvp = scan_jvp,
+                              .vmap = scan_vmap};
 
 }  // namespace uma

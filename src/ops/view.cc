@@ -38,8 +38,8 @@ array view(const array& x, DType dtype) {
     check(!shape.empty(), ErrorCode::kShape, "view", "a 0-d {} does not become a {}, which has another size",
           name_of(x.dtype()), name_of(dtype));
     check(shape.back() * from % to == 0, ErrorCode::kShape, "view",
-          "the last axis of shape {} holds {} bytes, no multiple of the {} of {}", x.shape(), shape.back() * from,
-          to, name_of(dtype));
+          "the last axis of shape {} holds {} bytes, no multiple of the {} of {}", x.shape(),
+          shape.back() * from, to, name_of(dtype));
     shape.back() = shape.back() * from / to;
   }
   return array::make(std::move(shape), dtype, kView, ViewParams{dtype}, {from == to ? x : contiguous(x)});
@@ -98,9 +98,8 @@ array conjugate(const array& x) {
 }
 array complex_of(const array& re, const array& im) {
   const Shape shape = broadcast_shapes(re.shape(), im.shape(), "complex");
-  const array both = stack({broadcast_to(astype(re, DType::float32), shape),
-                            broadcast_to(astype(im, DType::float32), shape)},
-                           -1);
+  const array both = stack(
+      {broadcast_to(astype(re, DType::float32), shape), broadcast_to(astype(im, DType::float32), shape)}, -1);
   return squeeze(view(both, DType::complex64), {-1});
 }
 
@@ -174,8 +173,9 @@ bool as_strided_view(KernelArgs& args) {
 std::vector<array> as_strided_vjp(const Node& node, std::span<const array>, std::span<const array> cotangents,
                                   std::span<const int>) {
   const array& x = node.inputs[0];
-  const array grad = scatter_add(zeros({x.size()}, x.dtype()), flatten(strided_places(node.params<AsStridedParams>())),
-                                 flatten(cotangents[0]), 0);
+  const array grad =
+      scatter_add(zeros({x.size()}, x.dtype()), flatten(strided_places(node.params<AsStridedParams>())),
+                  flatten(cotangents[0]), 0);
   return {reshape(grad, x.shape())};
 }
 std::vector<array> as_strided_jvp(const Node& node, std::span<const array>, std::span<const array> tangents,
@@ -183,7 +183,8 @@ std::vector<array> as_strided_jvp(const Node& node, std::span<const array>, std:
   const auto& p = node.params<AsStridedParams>();
   return {as_strided(tangents[0], p.shape, p.strides, p.offset)};
 }
-std::pair<std::vector<array>, std::vector<int>> as_strided_vmap(const Node& node, std::span<const array> inputs,
+std::pair<std::vector<array>, std::vector<int>> as_strided_vmap(const Node& node,
+                                                                std::span<const array> inputs,
                                                                 std::span<const int> axes) {
   const array x = moveaxis(inputs[0], axes[0], 0);
   AsStridedParams p = node.params<AsStridedParams>();

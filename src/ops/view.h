@@ -8,13 +8,13 @@
 
 namespace uma {
 
-/// The bytes of x as another dtype. Where the sizes differ, the last axis grows or shrinks; no copy if x's last
-/// axis lies without gaps. throws Shape where it does not divide, or x is 0-d and the sizes differ
+/// The bytes of x as another dtype. Where the sizes differ, the last axis grows or shrinks; no copy if x's
+/// last axis lies without gaps. throws Shape where it does not divide, or x is 0-d and the sizes differ
 array view(const array& x, DType dtype);
 
-/// Element (i, j, ...) is number offset + i strides[0] + j strides[1] + ... of x in row-major order; no copy if
-/// x is row-major. Empty strides: those of a row-major array.
-/// throws Shape where an element would lie outside x
+/// Element (i, j, ...) is number offset + i strides[0] + j strides[1] + ... of x in row-major order; no copy
+/// if x is row-major. Empty strides: those of a row-major array. throws Shape where an element would lie
+/// outside x
 array as_strided(const array& x, const Shape& shape, Strides strides = {}, int64_t offset = 0);
 
 /// x, computed not before `dependencies` are.
@@ -41,8 +41,10 @@ struct AsStridedParams {
   int64_t offset;
 };
 
-std::vector<array> view_vjp(const Node&, std::span<const array>, std::span<const array>, std::span<const int>);
-std::vector<array> view_jvp(const Node&, std::span<const array>, std::span<const array>, std::span<const int>);
+std::vector<array> view_vjp(const Node&, std::span<const array>, std::span<const array>,
+                            std::span<const int>);
+std::vector<array> view_jvp(const Node&, std::span<const array>, std::span<const array>,
+                            std::span<const int>);
 std::pair<std::vector<array>, std::vector<int>> view_vmap(const Node&, std::span<const array>,
                                                           std::span<const int>);
 bool view_view(KernelArgs&);

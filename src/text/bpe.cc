@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/merge_list.h"
 #include "text/pre_tokenizer.h"
 #include "text/token_map.h"
@@ -43,7 +44,11 @@ class Bpe final : public Tokenizer {
     add_sep_ = rule.add_sep;
     for (const std::string_view merge : data_.merges)
       check(merge.find(' ', 1) != std::string_view::npos, ErrorCode::kFormat, "tokenizer",
-            "the merge '{}' names no two tokens", std::string(merge.substr(0, 80)));
+            "the merge '{}' names no two tokens", shown(merge));
+    if (rule_.raw)
+      for (int32_t id = 0; id < size(); ++id)
+        check(type(id) != TokenType::byte || byte_of_token(token(id)) >= 0, ErrorCode::kFormat, "tokenizer",
+              "token {} is a byte token and does not read <0x00> to <0xFF>", id);
     if (data_.model == "gpt2" && !data_.bos && 11 < size()) data_.bos = 11;
     if (data_.model == "gpt2" && !data_.eos && 11 < size()) data_.eos = 11;
   }
@@ -183,8 +188,7 @@ class Bpe final : public Tokenizer {
     std::string text;
     const std::string_view from = token(id);
     if (rule_.raw) {
-      if (from.size() == 6 && from.starts_with("<0x") && from[5] == '>' && type(id) == TokenType::byte)
-        return std::string(1, static_cast<char>(std::stoi(std::string(from.substr(3, 2)), nullptr, 16)));
+      if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of_token(from)));
       for (size_t i = 0; i < from.size();) {
         const bool space = from.substr(i).starts_with(kSpace);
         text += space ? ' ' : from[i];
@@ -220,7 +224,8 @@ class Bpe final : public Tokenizer {
 std::shared_ptr<Tokenizer> make_bpe(VocabData data) {
   const std::string pre = data.model == "gemma4" ? "gemma4" : data.pre;
   const PreTokenizerRule* rule = find_pre_tokenizer(pre);
-  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown", pre);
+  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown",
+        shown(pre));
   data.pre = pre;
   return std::make_shared<Bpe>(std::move(data), *rule);
 }

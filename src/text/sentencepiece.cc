@@ -1,7 +1,6 @@
 // SentencePiece (Llama 2, Gemma): spaces become U+2581, characters merge by the score of what they make,
 // what is no token falls back to bytes.
 #include <array>
-#include <charconv>
 
 #include "base/error.h"
 #include "text/merge_list.h"
@@ -13,14 +12,6 @@ namespace uma {
 namespace {
 
 constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
-
-// "<0x41>" -> 0x41, or -1
-int byte_of(std::string_view text) {
-  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
-  int value = 0;
-  const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
-  return error == std::errc() && end == text.data() + 5 ? value : -1;
-}
 
 class SentencePiece final : public Tokenizer {
  public:
@@ -38,7 +29,7 @@ class SentencePiece final : public Tokenizer {
     for (int32_t id = 0; id < size(); ++id) {
       map_.insert(token(id), id);  // of several tokens with one text the first is used
       if (type(id) != TokenType::byte) continue;
-      const int byte = byte_of(token(id));
+      const int byte = byte_of_token(token(id));
       check(byte >= 0, ErrorCode::kFormat, "tokenizer",
             "token {} is a byte token and does not read <0x00> to <0xFF>", id);
       if (bytes_[static_cast<size_t>(byte)] < 0) bytes_[static_cast<size_t>(byte)] = id;
@@ -89,7 +80,7 @@ class SentencePiece final : public Tokenizer {
   }
 
   std::string text_of(int32_t id) const override {
-    if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of(token(id))));
+    if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of_token(token(id))));
     std::string text;
     const std::string_view from = token(id);
     for (size_t i = 0; i < from.size();) {

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "text/token_map.h"
 #include "text/tokenizers.h"
 #include "text/utf8.h"
@@ -220,7 +221,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::make(VocabData data) {
     tokenizer = make_wordpiece(std::move(data));
   else
     fail(ErrorCode::kUnsupported, "tokenizer",
-         "the tokenizer '{}' is unknown; this build has llama, gpt2 and bert", data.model);
+         "the tokenizer '{}' is unknown; this build has llama, gpt2 and bert", shown(data.model));
   tokenizer->find_end_tokens();
   tokenizer->find_special_tokens();
   // A token that is to be added must exist.

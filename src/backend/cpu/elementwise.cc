@@ -2,6 +2,7 @@
 #include "ops/elementwise.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/thread_pool.h"
 #include "core/kernel.h"
@@ -14,6 +15,8 @@ namespace {
 constexpr int64_t kGrain = 16384;
 // Halves are widened in pieces of this many, which stay in L1.
 constexpr int64_t kPiece = 512;
+// where() has the most.
+constexpr size_t kMaxOperands = 3;
 
 template <class T>
 inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
@@ -56,21 +59,21 @@ void for_rows(const Shape& shape, std::span<const Strides> strides, Row row) {
   const Layout layout = collapse(shape, strides);
   const int64_t inner = layout.shape.back(), rows = outer_size(layout);
   if (inner == 0 || rows == 0) return;
-  SmallVector<int64_t, 4> steps;
-  for (const auto& s : layout.strides) steps.push_back(s.back());
+  std::array<int64_t, kMaxOperands> steps{};
+  for (size_t k = 0; k < layout.strides.size(); ++k) steps[k] = layout.strides[k].back();
   if (rows == 1) {
     parallel_ranges(inner, kGrain, [&](int64_t begin, int64_t end) {
-      SmallVector<int64_t, 4> offsets;
-      for (const int64_t step : steps) offsets.push_back(begin * step);
+      std::array<int64_t, kMaxOperands> offsets{};
+      for (size_t k = 0; k < kMaxOperands; ++k) offsets[k] = begin * steps[k];
       row(offsets, steps, begin, end - begin);
     });
     return;
   }
   parallel_ranges(rows, std::max<int64_t>(1, kGrain / inner), [&](int64_t begin, int64_t end) {
     OuterWalk walk(layout, begin);
-    SmallVector<int64_t, 4> offsets(steps.size());
+    std::array<int64_t, kMaxOperands> offsets{};
     for (int64_t i = begin; i < end; ++i, walk.next()) {
-      for (size_t k = 0; k < steps.size(); ++k) offsets[k] = walk.offset(k);
+      for (size_t k = 0; k < layout.strides.size(); ++k) offsets[k] = walk.offset(k);
       row(offsets, steps, i * inner, inner);
     }
   });

@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 #include "core/layout.h"
+#include "ops/functors.h"
 
 namespace uma::cpu {
 namespace {
@@ -94,8 +95,10 @@ void accumulate(T& to, T value) {
     to = to || value;
   else if constexpr (std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>)
     to = T(static_cast<float>(to) + static_cast<float>(value));
+  else if constexpr (std::is_same_v<T, complex64>)
+    to += value;
   else
-    to = static_cast<T>(to + value);
+    to = functor::Add{}(to, value);
 }
 
 // One thread: several updates may meet in one place, and their order must not depend on the threads.

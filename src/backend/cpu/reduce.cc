@@ -8,6 +8,7 @@
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 #include "core/layout.h"
+#include "ops/functors.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 
@@ -17,29 +18,37 @@ namespace {
 // Sums of this many elements are added plainly, in lanes; above that, halves are summed and added, so that
 // the error grows with the logarithm of the length.
 constexpr int64_t kBlock = 256;
-constexpr int64_t kLanes = 8;
+constexpr int kLanes = 8;
 constexpr int64_t kGrain = 16384;
 
 template <class T>
 using acc_t = accumulator_t<T>;
 
+// Integers wrap.
+template <class A>
+A plus(A a, A b) {
+  return functor::Add{}(a, b);
+}
+
+template <class T>
+acc_t<T> sum_block(const T* x, int n) {
+  using A = acc_t<T>;
+  A lanes[kLanes] = {};
+  int i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int l = 0; l < kLanes; ++l) lanes[l] = plus(lanes[l], static_cast<A>(x[i + l]));
+  A rest{};
+  for (; i < n; ++i) rest = plus(rest, static_cast<A>(x[i]));
+  for (int l = 0; l < kLanes; ++l) rest = plus(rest, lanes[l]);
+  return rest;
+}
+
 template <class T>
 acc_t<T> sum_row(const T* x, int64_t n) {
-  using A = acc_t<T>;
-  if (n <= 0) return A{};
-  if (n > kBlock) {
-    const int64_t half = n / 2 / kBlock * kBlock;
-    const int64_t cut = half > 0 ? half : kBlock;
-    return static_cast<A>(sum_row(x, cut) + sum_row(x + cut, n - cut));
-  }
-  A lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] = static_cast<A>(lanes[l] + static_cast<A>(x[i + l]));
-  A rest{};
-  for (; i < n; ++i) rest = static_cast<A>(rest + static_cast<A>(x[i]));
-  for (int64_t l = 0; l < kLanes; ++l) rest = static_cast<A>(rest + lanes[l]);
-  return rest;
+  if (n <= kBlock) return n > 0 ? sum_block(x, static_cast<int>(n)) : acc_t<T>{};
+  const int64_t half = n / 2 / kBlock * kBlock;
+  const int64_t cut = half > 0 ? half : kBlock;
+  return plus(sum_row(x, cut), sum_row(x + cut, n - cut));
 }
 
 // max(a, b) for which NaN wins.
@@ -61,7 +70,7 @@ acc_t<T> reduce_row(Reduction kind, const T* x, int64_t n) {
       return sum_row(x, n);
     case Reduction::prod:
       acc = A{1};
-      for (int64_t i = 0; i < n; ++i) acc = static_cast<A>(acc * static_cast<A>(x[i]));
+      for (int64_t i = 0; i < n; ++i) acc = functor::Multiply{}(acc, static_cast<A>(x[i]));
       return acc;
     case Reduction::max:
       acc = static_cast<A>(x[0]);

@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "core/kernel.h"
+#include "ops/functors.h"
 
 namespace uma::cpu {
 namespace {
@@ -80,7 +81,7 @@ void scan_kernel(KernelArgs& args) {
       for (int64_t i = 0; i < n; ++i) {
         const int64_t j = at + (p.reverse ? n - 1 - i : i);
         const A value = static_cast<A>(in[j]);
-        const A next = static_cast<A>(p.product ? total * value : total + value);
+        const A next = p.product ? functor::Multiply{}(total, value) : functor::Add{}(total, value);
         out[j] = static_cast<T>(p.inclusive ? next : total);
         total = next;
       }

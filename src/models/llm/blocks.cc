@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/utf8.h"
 #include "fast/attention.h"
 #include "fast/rope.h"
 #include "ops/elementwise.h"
@@ -119,7 +120,7 @@ Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours) {
   // Files of before rope.scaling.type say rope.scale_linear.
   const float factor = file.positive("rope.scaling.factor", file.positive("rope.scale_linear", 1));
   file.require(type == "none" || type == "linear" || type == "yarn", ErrorCode::kUnsupported,
-               "rope scaling '{}' is not one of none, linear, yarn", type);
+               "rope scaling '{}' is not one of none, linear, yarn", shown(type));
   const bool frequencies = file.has_tensor("rope_freqs.weight");
   file.require(!frequencies || type != "yarn", ErrorCode::kUnsupported,
                "it has both yarn rope scaling and a tensor 'rope_freqs.weight'");

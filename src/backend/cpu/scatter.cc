@@ -1,5 +1,5 @@
-// Kernels of ops/gather.h.
-#include "ops/gather.h"
+// Kernels of ops/scatter.h.
+#include "ops/scatter.h"
 
 #include <algorithm>
 #include <cstring>
@@ -141,7 +141,7 @@ void scatter_kernel(KernelArgs& args) {
 
 }  // namespace
 
-const bool gather_registered = register_kernel(kGather, DeviceType::cpu, gather_kernel) &&
+const bool scatter_registered = register_kernel(kGather, DeviceType::cpu, gather_kernel) &&
                                register_kernel(kScatter, DeviceType::cpu, scatter_kernel);
 
 }  // namespace uma::cpu

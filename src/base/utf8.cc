@@ -1,5 +1,6 @@
-#include "io/utf8.h"
+#include "base/utf8.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -25,6 +26,22 @@ bool is_utf8(std::string_view text) {
     i += static_cast<size_t>(tail) + 1;
   }
   return true;
+}
+
+std::string shown(std::string_view text) {
+  constexpr size_t kMost = 80;
+  size_t n = std::min(text.size(), kMost);
+  // A character that the cut goes through is left out.
+  while (n > 0 && n < text.size() && (static_cast<uint8_t>(text[n]) & 0xc0) == 0x80) --n;
+  std::string clean(text.substr(0, n));
+  const bool whole = is_utf8(clean);
+  for (char& c : clean) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !whole)) c = '?';
+  }
+  for (size_t at = 0; (at = clean.find('\xc2', at)) != std::string::npos; ++at)  // U+0080 to U+009F
+    if (static_cast<uint8_t>(clean[at + 1]) < 0xa0) clean[at] = clean[at + 1] = '?';
+  return clean;
 }
 
 }  // namespace uma

@@ -1,0 +1,360 @@
+// grad, vjp, jvp, vmap and their kin over Python functions of trees.
+#include "transforms/custom.h"
+
+#include <algorithm>
+
+#include "bind.h"
+#include "ops/shape.h"
+#include "tree.h"
+
+namespace uma::python {
+namespace {
+
+using Names = std::vector<std::string>;
+using NamesArg = std::variant<std::monostate, std::string, Names>;
+using IntsArg = std::variant<std::monostate, int, std::vector<int>>;
+
+/// Which arguments of a call are differentiated.
+struct Selection {
+  std::vector<int> numbers;
+  Names names;
+  bool single = true;  // one number and no name: the gradient stands alone, not in a tuple
+
+  Selection(const IntsArg& argnums, const NamesArg& argnames, std::string_view op) {
+    if (argnums.index() == 1) numbers = {std::get<int>(argnums)};
+    if (argnums.index() == 2) numbers = std::get<std::vector<int>>(argnums), single = false;
+    if (argnames.index() == 1) names = {std::get<std::string>(argnames)};
+    if (argnames.index() == 2) names = std::get<Names>(argnames);
+    if (argnums.index() == 0 && names.empty()) numbers = {0};
+    check(!numbers.empty() || !names.empty(), ErrorCode::kInvalidArgument, op,
+          "needs an argument to differentiate");
+    auto sorted = numbers;
+    std::sort(sorted.begin(), sorted.end());
+    check(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), ErrorCode::kInvalidArgument, op,
+          "an argument number comes twice");
+    for (const int n : numbers)
+      check(n >= 0, ErrorCode::kInvalidArgument, op, "argument numbers are 0 or more, not {}", n);
+  }
+};
+
+/// One call of a differentiated function.
+class Call {
+ public:
+  Call(const Selection& selection, const nb::args& args, const nb::kwargs& kwargs, std::string_view op)
+      : selection_(selection), args_(args), kwargs_(kwargs) {
+    for (const int n : selection.numbers) {
+      check(static_cast<size_t>(n) < args.size(), ErrorCode::kInvalidArgument, op,
+            "cannot differentiate argument {} of a call with {} positional ones", n, args.size());
+      take(args[static_cast<size_t>(n)]);
+    }
+    for (const std::string& name : selection.names) {
+      check(kwargs.contains(name.c_str()), ErrorCode::kInvalidArgument, op,
+            "cannot differentiate the keyword '{}': the call does not pass it", name);
+      take(kwargs[name.c_str()]);
+    }
+  }
+  const std::vector<array>& primals() const { return primals_; }
+
+  /// Calls f with other arrays in the place of the primals.
+  nb::object call(nb::handle f, std::span<const array> inputs) const {
+    nb::list args(args_);
+    nb::dict kwargs;
+    for (auto [key, value] : kwargs_) kwargs[key] = value;
+    size_t at = 0, tree = 0;
+    const auto next = [&] {
+      nb::object filled = tree_filled(trees_[tree], inputs.subspan(at, sizes_[tree]));
+      at += sizes_[tree++];
+      return filled;
+    };
+    for (const int n : selection_.numbers) args[n] = next();
+    for (const std::string& name : selection_.names) kwargs[name.c_str()] = next();
+    return f(*nb::tuple(args), **kwargs);
+  }
+
+  /// Gradients in the shape of the arguments.
+  nb::object shaped(std::span<const array> grads) const {
+    size_t at = 0, tree = 0;
+    const auto next = [&] {
+      nb::object filled = tree_filled(trees_[tree], grads.subspan(at, sizes_[tree]));
+      at += sizes_[tree++];
+      return filled;
+    };
+    nb::list positional;
+    for (size_t i = 0; i < selection_.numbers.size(); ++i) positional.append(next());
+    nb::dict named;
+    for (const std::string& name : selection_.names) named[name.c_str()] = next();
+    const nb::object first = selection_.numbers.empty() ? nb::object(nb::none())
+                             : selection_.single        ? nb::object(positional[0])
+                                                        : nb::object(nb::tuple(positional));
+    return selection_.names.empty() ? first : nb::object(nb::make_tuple(first, named));
+  }
+
+ private:
+  void take(nb::handle tree) {
+    trees_.push_back(nb::borrow(tree));
+    const auto arrays = tree_arrays(tree);
+    sizes_.push_back(arrays.size());
+    primals_.insert(primals_.end(), arrays.begin(), arrays.end());
+  }
+
+  const Selection& selection_;
+  const nb::args& args_;
+  const nb::kwargs& kwargs_;
+  std::vector<nb::object> trees_;
+  std::vector<size_t> sizes_;
+  std::vector<array> primals_;
+};
+
+std::vector<int> counted(size_t n) {
+  std::vector<int> out(n);
+  for (size_t i = 0; i < n; ++i) out[i] = static_cast<int>(i);
+  return out;
+}
+
+// The value is the first array of what the function gives; the rest goes through unchanged.
+void check_value(nb::handle result, bool alone, std::string_view op) {
+  const bool array_itself = nb::isinstance<array>(result);
+  check(array_itself || !alone, ErrorCode::kInvalidArgument, op, "the function must return one scalar array");
+  if (array_itself) return;
+  const bool sequence = PyTuple_Check(result.ptr()) || PyList_Check(result.ptr());
+  check(sequence && nb::len(result) > 0 && nb::isinstance<array>(result[0]), ErrorCode::kInvalidArgument, op,
+        "the function must return a scalar array, or a tuple that begins with one");
+}
+
+std::pair<nb::object, nb::object> differentiate(nb::handle f, const Selection& selection,
+                                                const nb::args& args, const nb::kwargs& kwargs, bool alone,
+                                                std::string_view op) {
+  const Call call(selection, args, kwargs, op);
+  nb::object result;
+  const Function traced = [&](const std::vector<array>& inputs) {
+    result = call.call(f, inputs);
+    check_value(result, alone, op);
+    return tree_arrays(result);
+  };
+  if (call.primals().empty()) {
+    traced({});
+    return {result, call.shaped({})};
+  }
+  const auto [values, grads] = value_and_grad(traced, counted(call.primals().size()))(call.primals());
+  return {tree_filled(result, values), call.shaped(grads)};
+}
+
+nb::object bind_gradient(nb::object f, const IntsArg& argnums, const NamesArg& argnames, bool with_value) {
+  const std::string op = with_value ? "value_and_grad" : "grad";
+  check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, op, "takes a function");
+  return nb::cpp_function([f, selection = Selection(argnums, argnames, op), with_value, op](
+                              const nb::args& args, const nb::kwargs& kwargs) -> nb::object {
+    auto [value, grads] = differentiate(f, selection, args, kwargs, !with_value, op);
+    if (!with_value) return grads;
+    return nb::make_tuple(value, grads);
+  });
+}
+
+// A Python function of arrays as a Function; `single` tells whether it gave one array or several.
+Function traced(nb::handle f, bool* single) {
+  return [f, single](const std::vector<array>& inputs) {
+    nb::list args;
+    for (const array& a : inputs) args.append(a);
+    const nb::object result = f(*nb::tuple(args));
+    *single = nb::isinstance<array>(result);
+    return tree_arrays(result);
+  };
+}
+
+using Pairs = std::pair<std::vector<array>, std::vector<array>>;
+
+/// Axes of the arrays of a tree: one for all, or a tree of the same shape. None is -1.
+constexpr int kNoAxis = -1;
+
+void axes_of_tree(nb::handle tree, nb::handle axes, std::vector<int>& out, std::string_view what) {
+  if (nb::isinstance<array>(tree)) {
+    check(axes.is_none() || PyLong_Check(axes.ptr()), ErrorCode::kInvalidArgument, "vmap",
+          "{} must be an int or None for every array", what);
+    const int axis = axes.is_none() ? kNoAxis : nb::cast<int>(axes);
+    // A result gets one axis more than it has.
+    const int ndim = static_cast<int>(nb::cast<array>(tree).ndim()) + (what == "out_axes" ? 1 : 0);
+    check(axes.is_none() || (axis >= -ndim && axis < ndim), ErrorCode::kInvalidArgument, "vmap",
+          "{} has {}, out of range for an array of {} dimensions", what, axis, ndim);
+    out.push_back(axes.is_none() ? kNoAxis : axis < 0 ? axis + ndim : axis);
+    return;
+  }
+  const bool same = axes.is_none() || PyLong_Check(axes.ptr());
+  const auto each = [&](nb::handle item, const std::function<nb::object()>& own) {
+    axes_of_tree(item, same ? nb::borrow(axes) : own(), out, what);
+  };
+  if (PyDict_Check(tree.ptr())) {
+    for (auto [key, value] : nb::borrow<nb::dict>(tree)) each(value, [&] { return nb::object(axes[key]); });
+  } else if (PyList_Check(tree.ptr()) || PyTuple_Check(tree.ptr())) {
+    check(same || nb::len(axes) == nb::len(tree), ErrorCode::kInvalidArgument, "vmap",
+          "{} names {} values, there are {}", what, same ? 0 : nb::len(axes), nb::len(tree));
+    size_t i = 0;
+    for (nb::handle item : tree) each(item, [&] { return nb::object(axes[i]); }), ++i;
+  }
+}
+
+nb::object bind_vmap(nb::object f, nb::object in_axes, nb::object out_axes) {
+  check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "vmap", "takes a function");
+  return nb::cpp_function([f, in_axes, out_axes](const nb::args& args) -> nb::object {
+    std::vector<int> in;
+    axes_of_tree(args, in_axes, in, "in_axes");
+    nb::object result;
+    std::vector<int> out;
+    const Function function = [&](const std::vector<array>& inputs) {
+      result = f(*nb::borrow<nb::tuple>(tree_filled(args, inputs)));
+      out.clear();
+      axes_of_tree(result, out_axes, out, "out_axes");
+      return tree_arrays(result);
+    };
+    // Where results go is known once the function has run: they come in front, then they are moved.
+    const auto arrays = tree_arrays(args);
+    auto results = vmap(function, in)(arrays);
+    if (std::find(out.begin(), out.end(), kNoAxis) !=
+        out.end()) {  // vmap must see that it may leave them out
+      std::vector<int> places = out;
+      results = vmap(function, in, places)(arrays);
+    } else {
+      for (size_t i = 0; i < results.size(); ++i) results[i] = moveaxis(results[i], 0, out[i]);
+    }
+    return tree_filled(result, results);
+  });
+}
+
+/// `@mx.custom_function`: a Python function whose rules are Python functions.
+struct PythonFunction {
+  SharedObject fun;
+  std::optional<SharedObject> vjp, jvp, vmap;
+};
+
+/// What MLX hands to rules: one array where there is one argument or result, else a tuple.
+nb::object packed(const std::vector<array>& arrays) {
+  if (arrays.size() == 1) return nb::cast(arrays[0]);
+  nb::list out;
+  for (const array& a : arrays) out.append(a);
+  return nb::tuple(out);
+}
+
+CustomRules rules_of(const PythonFunction& f) {
+  CustomRules rules;
+  if (f.vjp)
+    rules.vjp = [rule = *f.vjp](const std::vector<array>& primals, const std::vector<array>& cotangents,
+                                const std::vector<array>& outputs) {
+      return tree_arrays(rule.get()(packed(primals), packed(cotangents), packed(outputs)));
+    };
+  if (f.jvp)
+    rules.jvp = [rule = *f.jvp](const std::vector<array>& primals, const std::vector<array>& tangents) {
+      return tree_arrays(rule.get()(packed(primals), packed(tangents)));
+    };
+  if (f.vmap)
+    rules.vmap = [rule = *f.vmap](const std::vector<array>& inputs, const std::vector<int>& axes) {
+      nb::list where;
+      for (const int axis : axes)
+        where.append(axis == kNoAxis ? nb::object(nb::none()) : nb::object(nb::int_(axis)));
+      const nb::object places = axes.size() == 1 ? nb::object(where[0]) : nb::object(nb::tuple(where));
+      const auto result = nb::cast<nb::tuple>(rule.get()(packed(inputs), places));
+      const auto outputs = tree_arrays(result[0]);
+      std::vector<int> at;
+      for (const array& a : outputs) static_cast<void>(a), at.push_back(0);
+      if (PyLong_Check(result[1].ptr()))
+        std::fill(at.begin(), at.end(), nb::cast<int>(result[1]));
+      else
+        at = nb::cast<std::vector<int>>(result[1]);
+      return std::make_pair(outputs, at);
+    };
+  return rules;
+}
+
+/// Calls a Python function of trees through a transformation of functions of arrays.
+nb::object call_through(nb::handle f, const nb::args& args, const nb::kwargs& kwargs,
+                        const std::function<Function(Function)>& transform) {
+  const nb::object arguments = nb::make_tuple(args, kwargs);
+  // Kept by rules that run later, when this call is over.
+  const SharedObject function(nb::borrow(f)), trees{nb::object(arguments)};
+  auto shape = std::make_shared<std::optional<SharedObject>>();
+  const Function plain = [function, trees, shape](const std::vector<array>& inputs) {
+    const auto filled = nb::cast<nb::tuple>(tree_filled(trees.get(), inputs));
+    nb::object out = function.get()(*nb::cast<nb::tuple>(filled[0]), **nb::cast<nb::dict>(filled[1]));
+    if (!*shape) shape->emplace(out);
+    return tree_arrays(out);
+  };
+  const auto outputs = transform(plain)(tree_arrays(arguments));
+  return tree_filled((*shape)->get(), outputs);
+}
+
+void bind_custom(nb::module_& m) {
+  const auto setter = [](std::optional<SharedObject> PythonFunction::*slot) {
+    return [slot](PythonFunction& self, nb::object rule) {
+      (self.*slot).emplace(std::move(rule));
+      return (self.*slot)->get();
+    };
+  };
+  nb::class_<PythonFunction>(m, "custom_function", "A function that brings its own derivatives.")
+      .def(
+          "__init__",
+          [](PythonFunction* self, nb::object f) {
+            new (self) PythonFunction{SharedObject(std::move(f)), {}, {}, {}};
+          },
+          "f"_a)
+      .def("__call__",
+           [](const PythonFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
+             return call_through(self.fun.get(), args, kwargs, [&](Function plain) {
+               return custom_function(std::move(plain), rules_of(self));
+             });
+           })
+      .def("vjp", setter(&PythonFunction::vjp), "f"_a, "Decorator: f(primals, cotangents, outputs).")
+      .def("jvp", setter(&PythonFunction::jvp), "f"_a, "Decorator: f(primals, tangents).")
+      .def("vmap", setter(&PythonFunction::vmap), "f"_a, "Decorator: f(inputs, axes) -> outputs, axes.");
+  m.def(
+      "checkpoint",
+      [](nb::object f) {
+        check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "checkpoint", "takes a function");
+        return nb::cpp_function([f](const nb::args& args, const nb::kwargs& kwargs) {
+          return call_through(f, args, kwargs, [](Function plain) { return checkpoint(std::move(plain)); });
+        });
+      },
+      "fun"_a, "The function, whose intermediate results are computed again for its gradient.");
+}
+
+}  // namespace
+
+void bind_transforms(nb::module_& m) {
+  m.def(
+      "value_and_grad",
+      [](nb::object f, const IntsArg& argnums, const NamesArg& argnames) {
+        return bind_gradient(std::move(f), argnums, argnames, true);
+      },
+      "fun"_a, "argnums"_a.none() = nb::none(), "argnames"_a.none() = nb::none(),
+      "A function that gives the value of fun and its gradients with respect to the named arguments.");
+  m.def(
+      "grad",
+      [](nb::object f, const IntsArg& argnums, const NamesArg& argnames) {
+        return bind_gradient(std::move(f), argnums, argnames, false);
+      },
+      "fun"_a, "argnums"_a.none() = nb::none(), "argnames"_a.none() = nb::none(),
+      "A function that gives the gradients of fun, a scalar.");
+  m.def(
+      "vjp",
+      [](nb::object f, const std::vector<array>& primals, const std::vector<array>& cotangents) {
+        bool single = false;
+        return vjp(traced(f, &single), primals, cotangents);
+      },
+      "fun"_a, "primals"_a, "cotangents"_a, "Results of fun, and cotangents of its arguments.");
+  m.def(
+      "jvp",
+      [](nb::object f, const std::vector<array>& primals, const std::vector<array>& tangents) {
+        bool single = false;
+        return jvp(traced(f, &single), primals, tangents);
+      },
+      "fun"_a, "primals"_a, "tangents"_a, "Results of fun, and their derivatives in a direction.");
+  m.def("vmap", &bind_vmap, "fun"_a, "in_axes"_a.none() = 0, "out_axes"_a.none() = 0,
+        "fun over arrays of one more axis.");
+  m.def(
+      "compile", [](nb::object f, const nb::object&, const nb::object&, bool) { return f; }, "fun"_a,
+      "inputs"_a.none() = nb::none(), "outputs"_a.none() = nb::none(), "shapeless"_a = false,
+      "The function itself: every evaluation is planned as a whole here, with or without compile.");
+  m.def(
+      "disable_compile", [] {}, "Of no effect: see compile.");
+  m.def(
+      "enable_compile", [] {}, "Of no effect: see compile.");
+}
+
+}  // namespace uma::python

@@ -1,0 +1,57 @@
+#pragma once
+// A chat's state and its commands; chat.cc has the loop and the answers, chat_commands.cc the commands.
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "cli/conversation.h"
+#include "cli/line_editor.h"
+#include "cli/options.h"
+#include "engine/generate.h"
+
+namespace uma::cli {
+
+class Chat {
+ public:
+  Chat(const RunOptions& options, std::shared_ptr<const Model> model);
+  /// Until Ctrl-D or /bye. Returns the exit code.
+  int run();
+
+ private:
+  // chat.cc
+  void use(std::shared_ptr<const Model> model);
+  void make_session();
+  LineEditor::Result read_message(std::string& message);
+  void answer(const std::string& message);
+  std::string model_name() const;
+
+  // chat_commands.cc
+  /// A path, or "/etc is what?", is a question; only what names a command is one.
+  bool is_command(std::string_view message) const;
+  /// False: leave.
+  bool command(std::string_view message);
+  void help(std::string_view about) const;
+  void set(std::string_view rest);
+  void show(std::string_view what) const;
+  void show_info() const;
+  void show_license() const;
+  void show_modelfile() const;
+  void undo();
+  void save(const std::string& name) const;
+  void load(const std::string& name);
+  void load_conversation(const std::string& path);
+
+  RunOptions options_;
+  const RunOptions initial_;  // what /set parameter NAME goes back to
+  LineEditor editor_;
+  std::string template_source_;
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<Conversation> conversation_;
+  std::unique_ptr<Session> session_;
+  bool keep_history_ = true;
+};
+
+/// "/set system You are" -> "/set", "system You are"
+std::pair<std::string_view, std::string_view> first_word(std::string_view text);
+
+}  // namespace uma::cli

@@ -1,0 +1,74 @@
+#pragma once
+// MLX's quantized weights: codes packed into uint32 words, with scales (and, in the affine mode, biases) a
+// group. The layouts are those that MLX's model folders hold, bit for bit.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/array.h"
+
+namespace uma {
+
+enum class PackedMode : uint8_t { affine, mxfp4, mxfp8, nvfp4 };
+
+/// How a matrix is packed. A row of codes is one little-endian bit stream: code i at bits [i b, (i + 1) b).
+struct PackedFormat {
+  PackedMode mode = PackedMode::affine;
+  int group = 64;  // codes that share a scale
+  int bits = 4;
+
+  /// The mode by its name ("affine", "mxfp4", "mxfp8", "nvfp4") and its defaults for what is not given.
+  /// throws InvalidArgument for another name, a group other than 32, 64 or 128 (32 for mx modes, 16 for
+  /// nvfp4), bits outside 2, 3, 4, 5, 6 and 8 (4 or 8 as the mode says)
+  static PackedFormat make(const std::string& mode, std::optional<int> group, std::optional<int> bits);
+  bool has_biases() const { return mode == PackedMode::affine; }
+};
+
+/// Rows of w quantized: the packed codes (..., K bits / 32) uint32; scales (..., K / group) in w's dtype, or
+/// uint8 (E8M0, E4M3 for nvfp4); and for affine biases like the scales.
+/// affine  code = round((w - bias) / scale), the end of a group that is larger in magnitude exact
+/// mxfp4, mxfp8  a power of two a group of 32; nvfp4  an E4M3 scale a group of 16
+/// throws  DType unless w is float16, bfloat16 or float32; Shape where K is no multiple of the group
+std::vector<array> quantize(const array& w, const PackedFormat& format);
+
+/// The matrix again: scale * code + bias.
+/// shapes  w (..., K bits / 32), scales and biases (..., K / group) -> (..., K)
+/// dtype   dtype, or the scales' (bfloat16 where they are uint8)
+/// throws  Shape, DType where these do not fit together
+array dequantize(const array& w, const array& scales, const std::optional<array>& biases,
+                 const PackedFormat& format, std::optional<DType> dtype = {});
+
+/// x w^T (transpose) or x w, for packed w; sums in f32 of unrounded weights.
+/// shapes  x (..., M, K), w (..., N, K bits / 32) -> (..., M, N); leading axes broadcast
+/// dtype   x's
+array quantized_matmul(const array& x, const array& w, const array& scales,
+                       const std::optional<array>& biases, bool transpose, const PackedFormat& format);
+
+/// Products of chosen matrices: x[lhs_indices] w[rhs_indices]^T over flattened leading axes (a missing list
+/// is 0, 1, 2, ...): the experts of a mixture. shapes  indices broadcast to (...); x (..., M, K), w (..., N,
+/// K bits / 32) -> (..., M, N)
+array gather_qmm(const array& x, const array& w, const array& scales, const std::optional<array>& biases,
+                 const std::optional<array>& lhs_indices, const std::optional<array>& rhs_indices,
+                 bool transpose, const PackedFormat& format);
+
+struct PackedParams {
+  PackedFormat format;
+};
+
+std::vector<array> packed_matmul_fallback(const Node& node, std::span<const array> inputs);
+
+inline constexpr OpInfo kPackedQuantize{.name = "quantize",
+                                        .args = "w",
+                                        .doc = "A matrix packed into codes and scales.",
+                                        .dtype = DTypeRule::custom};
+inline constexpr OpInfo kPackedDequantize{.name = "packed_dequantize",
+                                          .args = "w, scales, biases",
+                                          .doc = "A packed matrix as floats.",
+                                          .dtype = DTypeRule::custom};
+inline constexpr OpInfo kPackedMatmul{.name = "packed_matmul",
+                                      .args = "x, lhs, rhs, w, scales, biases",
+                                      .doc = "x[lhs] w[rhs]^T for packed matrices.",
+                                      .dtype = DTypeRule::same,
+                                      .fallback = packed_matmul_fallback};
+
+}  // namespace uma
