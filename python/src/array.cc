@@ -156,7 +156,12 @@ void bind_conversion(nb::class_<array>& c) {
   c.def("__dlpack__", [](const array& a, const nb::kwargs&) { return exported<>(a); });
   c.def("__dlpack_device__", [](const array&) { return nb::make_tuple(1, 0); });  // kDLCPU
   c.def(
-      "__array_namespace__", [](const array&, const nb::object&) { return nb::module_::import_("uma.core"); },
+      "__array_namespace__",
+      [](const array&, const nb::object& version) {
+        check(version.is_none(), ErrorCode::kInvalidArgument, "array",
+              "has one version of its namespace; ask for none");
+        return nb::module_::import_("uma.core");
+      },
       "api_version"_a = nb::none());
 }
 

@@ -111,6 +111,7 @@ void bind_shape(nb::module_& m);
 void bind_quantized(nb::module_& m);
 void bind_reduce(nb::module_& m);
 void bind_indexing(nb::module_& m);
+void bind_inspect(nb::module_& m);
 void bind_manipulate(nb::module_& m);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);

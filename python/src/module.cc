@@ -62,6 +62,7 @@ NB_MODULE(core, m) {
   bind_quantized(m);
   bind_reduce(m);
   bind_indexing(m);
+  bind_inspect(m);
   bind_manipulate(m);
   bind_matmul(m);
   bind_products(m);
