@@ -230,13 +230,6 @@ void bind_views(nb::module_& m) {
         return x.index() ? nb::cast(out) : nb::cast(out[0]);
       },
       "inputs"_a, "dependencies"_a, "The inputs, computed after the dependencies.");
-  m.def("real", on_stream(&real), nb::arg(), kw, "stream"_a = nb::none(), "The real part.");
-  m.def("imag", on_stream(&imag), nb::arg(), kw, "stream"_a = nb::none(), "The imaginary part.");
-  def_both(m, "conj", on_stream(&conjugate), kw, "stream"_a = nb::none(), "The complex conjugate.");
-  m.attr("conjugate") = m.attr("conj");
-  array_class()
-      .def_prop_ro("real", &real, "The real part.")
-      .def_prop_ro("imag", &imag, "The imaginary part.");
   m.def("to_fp8", on_stream(&to_fp8), "x"_a, kw, "stream"_a = nb::none(), "8-bit floats (e4m3) as uint8.");
   m.def(
       "from_fp8",

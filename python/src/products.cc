@@ -52,7 +52,7 @@ void bind_products(nb::module_& m) {
   m.def("kron", on_stream(&kron), "a"_a, "b"_a, kw, "stream"_a = nb::none(),
         "Every element of a times the whole of b.");
   m.def("vecdot", on_stream(&vecdot), nb::arg(), nb::arg(), kw, "axis"_a = -1, "stream"_a = nb::none(),
-        "Sum of conj(a) b along an axis.");
+        "Sum of a b along an axis.");
   m.def(
       "tensordot",
       [](const array& a, const array& b, const std::variant<int, std::vector<Ints>>& axes,

@@ -12,7 +12,7 @@ namespace uma {
 array outer(const array& a, const array& b);
 /// Sum over the last axes of both; a 0-d array scales the other. throws Shape where those axes differ
 array inner(const array& a, const array& b);
-/// Sum of conj(a) b along an axis; the other axes broadcast.
+/// Sum of a b along an axis; the other axes broadcast. throws Shape, Index, DType
 array vecdot(const array& a, const array& b, int axis = -1);
 /// Every element of a times the whole of b.
 array kron(const array& a, const array& b);

@@ -21,8 +21,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
     &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
     &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,        &kGather, &kScatter,
-    &kAsStrided,   &kCumulative, &kDepends, &kView,
+    &kScan,        &kGather, &kScatter,     &kAsStrided, &kCumulative,    &kDepends,    &kView,
 };
 
 /// Every op: the elementwise tables and the ones above.

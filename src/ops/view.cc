@@ -73,36 +73,6 @@ std::vector<array> depends(const std::vector<array>& inputs, const std::vector<a
   return out;
 }
 
-// -- complex numbers: pairs of floats along a new last axis --
-
-namespace {
-
-array pairs_of(const array& x) {
-  return view(expand_dims(x, {-1}), DType::float32);
-}
-
-array part(const array& x, int64_t i) {
-  return squeeze(slice_axis(pairs_of(x), -1, i, i + 1), {-1});
-}
-
-}  // namespace
-
-array real(const array& x) {
-  return x.dtype() == DType::complex64 ? part(x, 0) : x;
-}
-array imag(const array& x) {
-  return x.dtype() == DType::complex64 ? part(x, 1) : zeros_like(x);
-}
-array conjugate(const array& x) {
-  return x.dtype() == DType::complex64 ? complex_of(real(x), negative(imag(x))) : x;
-}
-array complex_of(const array& re, const array& im) {
-  const Shape shape = broadcast_shapes(re.shape(), im.shape(), "complex");
-  const array both = stack(
-      {broadcast_to(astype(re, DType::float32), shape), broadcast_to(astype(im, DType::float32), shape)}, -1);
-  return squeeze(view(both, DType::complex64), {-1});
-}
-
 // -- 8-bit floats --
 
 array to_fp8(const array& x) {

@@ -1,5 +1,5 @@
 #pragma once
-// Other readings of the same memory: another dtype, other strides, the parts of complex numbers.
+// Other readings of the same memory: another dtype, other strides; 8-bit floats; order of evaluation.
 #include <string_view>
 #include <vector>
 
@@ -19,13 +19,6 @@ array as_strided(const array& x, const Shape& shape, Strides strides = {}, int64
 
 /// x, computed not before `dependencies` are.
 std::vector<array> depends(const std::vector<array>& inputs, const std::vector<array>& dependencies);
-
-/// Parts of complex64 as float32; other dtypes are their own real part and have an imaginary part of 0.
-array real(const array& x);
-array imag(const array& x);
-array conjugate(const array& x);
-/// real + i imag, of float32 arrays that broadcast.
-array complex_of(const array& real, const array& imag);
 
 /// 8-bit floats (1 sign, 4 exponent, 3 mantissa bits; no infinity, 127 is NaN) as uint8, rounded to nearest,
 /// ties to even. What is over 448, the largest, becomes 448. throws DType
