@@ -140,8 +140,8 @@ void bind_conversion(nb::class_<array>& c) {
   c.def("__complex__",
         [](const array& a) { return nb::module_::import_("builtins").attr("complex")(to_item(a)); });
   c.def("__index__", [](const array& a) {
-    check(is_integral(a.dtype()) && a.size() == 1, ErrorCode::kDType, "index",
-          "needs one integer, not {} of shape {}", name_of(a.dtype()), a.shape());
+    if (!is_integral(a.dtype()) || a.dtype() == DType::bool_ || a.ndim() != 0)
+      throw nb::type_error("only a 0-d array of an integer is an index");
     return nb::int_(to_item(a));
   });
   c.def("__format__", [](const array& a, const nb::str& spec) {
@@ -156,7 +156,12 @@ void bind_conversion(nb::class_<array>& c) {
   c.def("__dlpack__", [](const array& a, const nb::kwargs&) { return exported<>(a); });
   c.def("__dlpack_device__", [](const array&) { return nb::make_tuple(1, 0); });  // kDLCPU
   c.def(
-      "__array_namespace__", [](const array&, const nb::object&) { return nb::module_::import_("uma.core"); },
+      "__array_namespace__",
+      [](const array&, const nb::object& version) {
+        check(version.is_none(), ErrorCode::kInvalidArgument, "array",
+              "has one version of its namespace; ask for none");
+        return nb::module_::import_("uma.core");
+      },
       "api_version"_a = nb::none());
 }
 
@@ -241,7 +246,12 @@ void bind_array(nb::module_& m) {
   c.def_prop_ro(
       "T", [](const array& a) { return transpose(a); }, "Axes reversed.");
   c.def_prop_ro(
-      "mT", [](const array& a) { return swapaxes(a, -1, -2); }, "The last two axes swapped.");
+      "mT",
+      [](const array& a) {
+        check(a.ndim() >= 2, ErrorCode::kShape, "mT", "needs at least 2 dimensions, not shape {}", a.shape());
+        return swapaxes(a, -1, -2);
+      },
+      "The last two axes swapped.");
   c.def(
       "astype",
       [](const array& a, Dtype d, const StreamArg& s) {

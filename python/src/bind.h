@@ -6,6 +6,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
@@ -92,6 +93,15 @@ void def_both(nb::module_& m, const char* name, F f, const Extra&... extra) {
   array_class().def(name, f, extra...);
 }
 
+/// f with the argument `stream` behind its own.
+template <class R, class... Args>
+auto on_stream(R (*f)(Args...)) {
+  return [f](Args... args, const StreamArg& s) {
+    StreamScope scope(s);
+    return f(args...);
+  };
+}
+
 void bind_dtypes(nb::module_& m);
 void bind_devices(nb::module_& m);
 void bind_array(nb::module_& m);
@@ -101,8 +111,12 @@ void bind_shape(nb::module_& m);
 void bind_quantized(nb::module_& m);
 void bind_reduce(nb::module_& m);
 void bind_indexing(nb::module_& m);
+void bind_inspect(nb::module_& m);
+void bind_manipulate(nb::module_& m);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);
+void bind_products(nb::module_& m);
+void bind_search(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_files(nb::module_& m);
 void bind_transforms(nb::module_& m);

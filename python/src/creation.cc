@@ -25,29 +25,40 @@ array filled(const ShapeArg& shape, double value, MaybeDtype dtype, std::string_
   return full(checked_shape(shape, op), value, dtype ? dtype->value : DType::float32);
 }
 
+using Bound = std::variant<bool, int64_t, double>;
+
 // Whole bounds make integers, as range() does.
-array arange_of(const nb::object& start, const nb::object& stop, const nb::object& step, MaybeDtype dtype) {
-  const auto value = [](const nb::object& v, double otherwise) {
-    if (v.is_none()) return otherwise;
-    return nb::cast<double>(nb::isinstance<array>(v) ? to_item(nb::cast<array>(v)) : v);
-  };
-  const auto whole = [](const nb::object& v) { return v.is_none() || PyLong_Check(v.ptr()); };
-  const DType d = dtype                                        ? dtype->value
-                  : whole(start) && whole(stop) && whole(step) ? DType::int32
-                                                               : DType::float32;
-  return arange(value(start, 0), value(stop, 0), value(step, 1), d);
+array arange_of(const Bound& start, const Bound& stop, const Bound& step, MaybeDtype dtype) {
+  DType d = DType::int32;
+  double values[3];
+  size_t n = 0;
+  for (const Bound* v : {&start, &stop, &step}) {
+    check(v->index() != 0, ErrorCode::kInvalidArgument, "arange", "takes no bools");
+    values[n++] = std::visit([](auto x) { return static_cast<double>(x); }, *v);
+    if (v->index() == 2) d = DType::float32;
+  }
+  if (d == DType::int32)
+    for (const double v : values)
+      if (v < INT32_MIN || v > INT32_MAX) d = DType::int64;
+  if (dtype) d = dtype->value;
+  check(d != DType::bool_, ErrorCode::kInvalidArgument, "arange", "makes no bools");
+  return arange(values[0], values[1], values[2], d);
 }
 
 void bind_ranges(nb::module_& m) {
   m.def(
       "arange",
-      [](const nb::object& a, const nb::object& stop, const nb::object& step, MaybeDtype dtype,
+      [](std::optional<Bound> a, std::optional<Bound> stop, std::optional<Bound> step, MaybeDtype dtype,
          const StreamArg& s) {
         StreamScope scope(s);
-        return stop.is_none() ? arange_of(stop, a, step, dtype) : arange_of(a, stop, step, dtype);
+        if (!a && !stop) throw nb::type_error("arange() needs a bound");
+        const Bound zero{int64_t{0}}, one{int64_t{1}};
+        return stop ? arange_of(a.value_or(zero), *stop, step.value_or(one), dtype)
+                    : arange_of(zero, *a, step.value_or(one), dtype);
       },
-      "start"_a, "stop"_a.none() = nb::none(), "step"_a.none() = nb::none(), "dtype"_a.none() = nb::none(),
-      nb::kw_only(), "stream"_a = nb::none(), "start, start + step, ... below stop; one argument is stop.");
+      "start"_a.none() = nb::none(), "stop"_a.none() = nb::none(), "step"_a.none() = nb::none(),
+      "dtype"_a.none() = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
+      "start, start + step, ... below stop; one argument is stop.");
   m.def(
       "linspace",
       [](double start, double stop, int64_t num, MaybeDtype dtype, const StreamArg& s) {

@@ -92,7 +92,7 @@ void bind_composed(nb::module_& m) {
       [](const Operand& a, const Operand& b, const StreamArg& s) {
         StreamScope scope(s);
         const auto [x, y] = to_arrays(a, b);
-        return std::make_pair(floor_divide(x, y), remainder(x, y));
+        return std::vector<array>{floor_divide(x, y), remainder(x, y)};
       },
       "a"_a, "b"_a, "stream"_a = nb::none(), "Quotient, rounded down, and remainder.");
   def_both(

@@ -16,6 +16,8 @@ PyObject* exception_of(ErrorCode code) {
     case ErrorCode::kDType:
     case ErrorCode::kFormat:
       return PyExc_ValueError;
+    case ErrorCode::kIndex:
+      return PyExc_IndexError;
     case ErrorCode::kLimit:
       return PyExc_MemoryError;
     default:
@@ -60,7 +62,11 @@ NB_MODULE(core, m) {
   bind_quantized(m);
   bind_reduce(m);
   bind_indexing(m);
+  bind_inspect(m);
+  bind_manipulate(m);
   bind_matmul(m);
+  bind_products(m);
+  bind_search(m);
   bind_eval(m);
   bind_fast(m);
   bind_files(m);

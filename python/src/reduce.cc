@@ -35,12 +35,13 @@ array deviation(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
 void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
   def_both(
       m, name,
-      [f](const array& a, const AxesArg& axis, bool keepdims, int64_t ddof, const StreamArg& s) {
+      [f](const array& a, const AxesArg& axis, bool keepdims, int64_t ddof, std::optional<int64_t> correction,
+          const StreamArg& s) {
         StreamScope scope(s);
-        return f(a, axes_of(axis).value_or(Axes{}), keepdims, ddof);
+        return f(a, axes_of(axis).value_or(Axes{}), keepdims, correction.value_or(ddof));
       },
       "axis"_a.none() = nb::none(), "keepdims"_a = false, "ddof"_a = 0, nb::kw_only(),
-      "stream"_a = nb::none(), doc);
+      "correction"_a.none() = nb::none(), "stream"_a = nb::none(), doc);
 }
 
 using Arg = array (*)(const array&, int, bool);

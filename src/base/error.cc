@@ -6,6 +6,8 @@ std::string_view to_string(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
       return "invalid argument";
+    case ErrorCode::kIndex:
+      return "index";
     case ErrorCode::kShape:
       return "shape";
     case ErrorCode::kDType:

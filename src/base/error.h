@@ -12,6 +12,7 @@ namespace uma {
 
 enum class ErrorCode {
   kInvalidArgument,  // a value the caller chose is outside its rule
+  kIndex,            // an axis or position outside an array
   kShape,            // shapes do not fit
   kDType,            // a dtype that the operation does not take
   kFormat,           // a file or text is malformed

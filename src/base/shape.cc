@@ -38,7 +38,7 @@ Strides row_major_strides(const Shape& shape) {
 
 int normalize_axis(int axis, size_t ndim, std::string_view op) {
   const int n = static_cast<int>(ndim);
-  check(axis >= -n && axis < n, ErrorCode::kInvalidArgument, op,
+  check(axis >= -n && axis < n, ErrorCode::kIndex, op,
         "axis {} is out of range for an array of {} dimensions", axis, n);
   return axis < 0 ? axis + n : axis;
 }

@@ -22,7 +22,7 @@ int64_t num_elements(const Shape& shape);
 /// Strides of a row-major array of this shape.
 Strides row_major_strides(const Shape& shape);
 
-/// Turns a possibly negative axis into 0..ndim-1. Throws InvalidArgument naming `op`.
+/// Turns a possibly negative axis into 0..ndim-1. Throws Index naming `op`.
 int normalize_axis(int axis, size_t ndim, std::string_view op);
 
 /// NumPy's broadcasting rule. Throws Shape naming `op`.

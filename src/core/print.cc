@@ -78,7 +78,7 @@ PrintOptions print_options() {
 
 std::string to_string(const array& a) {
   a.eval();
-  const std::string body = a.size() == 0 ? "[]" : dispatch_all(a.dtype(), [&]<class T>() {
+  const std::string body = dispatch_all(a.dtype(), [&]<class T>() {
     Printer<T> printer{a.shape(), a.strides(), options.load()};
     printer.print(a.data<T>(), 0);
     return printer.out;

@@ -55,6 +55,7 @@ array triangle(const array& x, int64_t k, bool lower) {
 }  // namespace
 
 array eye(int64_t n, int64_t m, int64_t k, DType dtype) {
+  check(n >= 0, ErrorCode::kInvalidArgument, "eye", "needs 0 rows or more, not {}", n);
   return astype(equal(diagonal_index(n, m < 0 ? n : m), array(k, DType::int64)), dtype);
 }
 array tril(const array& x, int64_t k) {

@@ -15,8 +15,9 @@ array transposed(const array& x) {
 
 array matmul(const array& x, const array& y) {
   check(x.ndim() > 0 && y.ndim() > 0, ErrorCode::kShape, "matmul", "takes no 0-d arrays");
-  DType d = promote(x.dtype(), y.dtype());
-  if (!is_inexact(d)) d = DType::float32;
+  const DType d = promote(x.dtype(), y.dtype());
+  check(is_inexact(d), ErrorCode::kDType, "matmul", "takes floats, not {} and {}", name_of(x.dtype()),
+        name_of(y.dtype()));
   check(d != DType::complex64, ErrorCode::kDType, "matmul", "does not take complex64");
   const bool row = x.ndim() == 1, column = y.ndim() == 1;
   const array a = astype(row ? expand_dims(x, {0}) : x, d), b = astype(column ? expand_dims(y, {1}) : y, d);

@@ -5,8 +5,9 @@
 namespace uma {
 
 /// Matrix product over the last two axes; leading axes broadcast; a vector on either side is a row or a
-/// column and its axis is dropped, as in NumPy. dtype   floats as promoted, halves accumulate in f32;
-/// integers become float32, as in MLX throws  Shape for 0-d inputs or inner extents that differ
+/// column and its axis is dropped, as in NumPy.
+/// dtype   as promoted, halves accumulate in f32
+/// throws  DType for two integer inputs, as MLX does; Shape for 0-d inputs or inner extents that differ
 array matmul(const array& x, const array& y);
 
 std::vector<array> matmul_vjp(const Node&, std::span<const array>, std::span<const array>,

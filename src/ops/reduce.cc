@@ -106,9 +106,9 @@ array var(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
   const DType wide = values.dtype() == DType::float64 ? DType::float64 : DType::float32;
   const array w = astype(values, wide);
   const array centred = w - mean(w, axes, true);
-  return astype(
-      sum(square(centred), axes, keepdims) / array(count_of(x, axes) - static_cast<double>(ddof), wide),
-      values.dtype());
+  return astype(sum(square(centred), axes, keepdims) /
+                    array(std::max(0.0, count_of(x, axes) - static_cast<double>(ddof)), wide),
+                values.dtype());
 }
 
 array logsumexp(const array& x, const Axes& axes, bool keepdims) {

@@ -4,6 +4,7 @@
 
 #include "ops/cast.h"
 #include "ops/creation.h"
+#include "ops/cumulative.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
@@ -12,6 +13,7 @@
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
+#include "ops/view.h"
 
 namespace uma {
 
@@ -19,7 +21,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
     &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
     &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,        &kGather, &kScatter,
+    &kScan,        &kGather, &kScatter,     &kAsStrided, &kCumulative,    &kDepends,    &kView,
 };
 
 /// Every op: the elementwise tables and the ones above.

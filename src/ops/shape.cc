@@ -97,15 +97,17 @@ array squeeze(const array& x, const std::vector<int>& axes) {
 
 array flatten(const array& x, int start, int end) {
   if (x.ndim() == 0) return reshape(x, {1});
-  const auto first = static_cast<size_t>(normalize_axis(start, x.ndim(), "flatten"));
-  const auto last = static_cast<size_t>(normalize_axis(end, x.ndim(), "flatten"));
+  // Out of range is as far as there are axes, as in MLX.
+  const int n = static_cast<int>(x.ndim());
+  const int first = std::max(0, start < 0 ? start + n : start);
+  const int last = std::min(n - 1, end < 0 ? end + n : end);
   check(first <= last, ErrorCode::kInvalidArgument, "flatten", "axis {} comes after axis {}", start, end);
   Shape shape;
   int64_t merged = 1;
-  for (size_t i = 0; i < x.ndim(); ++i) {
-    if (i >= first && i <= last) merged *= x.shape()[i];
+  for (int i = 0; i < n; ++i) {
+    if (i >= first && i <= last) merged *= x.shape(i);
     if (i == last) shape.push_back(merged);
-    if (i < first || i > last) shape.push_back(x.shape()[i]);
+    if (i < first || i > last) shape.push_back(x.shape(i));
   }
   return reshape(x, std::move(shape));
 }

@@ -17,7 +17,7 @@ array moveaxis(const array& x, int source, int target);
 array expand_dims(const array& x, const std::vector<int>& axes);
 /// Without these axes, which must have extent 1; empty: without all such. Throws Shape.
 array squeeze(const array& x, const std::vector<int>& axes = {});
-/// Merges axes start..end into one.
+/// Merges axes start..end into one; ends out of range are as far as there are axes.
 array flatten(const array& x, int start = 0, int end = -1);
 /// NumPy's broadcasting; no copy. Throws Shape.
 array broadcast_to(const array& x, const Shape& shape);

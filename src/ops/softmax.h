@@ -6,7 +6,7 @@ namespace uma {
 
 /// exp(x - max) / sum(exp(x - max)) along one axis; accumulates in f32 (f64 for f64).
 /// dtype   floats stay, integers become float32       error  3 ULP of the f64 result, f32
-/// throws  InvalidArgument for an axis out of range
+/// throws  Index for an axis out of range
 array softmax(const array& x, int axis = -1);
 
 std::vector<array> softmax_vjp(const Node&, std::span<const array>, std::span<const array>,

@@ -5,7 +5,7 @@
 
 namespace uma {
 
-/// Ascending, stable, NaN last. throws InvalidArgument for an axis out of range
+/// Ascending, stable, NaN last. throws Index for an axis out of range
 array sort(const array& x, int axis = -1);
 /// uint32 indices that sort x.
 array argsort(const array& x, int axis = -1);
