@@ -135,4 +135,4 @@ def clip_grad_norm_sharded(gradients: Any, max_norm: float, group: Optional[mx.d
         squares = mx.distributed.all_sum(squares, group=group)
     norm = mx.sqrt(squares)
     scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
-    return tree_map(lambda g: g * scale, gradients), norm
+    return tree_map(lambda g: g * scale.astype(g.dtype), gradients), norm

@@ -537,4 +537,4 @@ def clip_grad_norm(grads, max_norm):
     squares = tree_reduce(lambda total, g: total + mx.sum(mx.square(g)), grads, mx.array(0.0))
     norm = mx.sqrt(squares)
     scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
-    return tree_map(lambda g: g * scale, grads), norm
+    return tree_map(lambda g: g * scale.astype(g.dtype), grads), norm

@@ -19,9 +19,10 @@ def per_axis(value, n, owner, name):
 
 
 def conv_weights(in_channels, out_channels, kernel, groups=1):
-    """Filters (out_channels, *kernel, in_channels / groups) from U(-k, k) with k = 1 / sqrt(in_channels * |kernel|)."""
-    bound = math.sqrt(1 / (in_channels * math.prod(kernel)))
-    return mx.random.uniform(low=-bound, high=bound, shape=(out_channels, *kernel, in_channels // groups))
+    """Filters (out_channels, *kernel, in_channels / groups) from U(-k, k) with k = 1 / sqrt(inputs of an output)."""
+    channels = in_channels // groups
+    bound = math.sqrt(1 / (channels * math.prod(kernel)))
+    return mx.random.uniform(low=-bound, high=bound, shape=(out_channels, *kernel, channels))
 
 
 def check_groups(owner, in_channels, groups):
@@ -53,7 +54,7 @@ class Conv1d(_Conv):
 
     shapes   x (N, L, in_channels) -> (N, L', out_channels);
              weight (out_channels, kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels * kernel_size), bias zero
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel_size), bias zero
     Raises ValueError if groups does not divide in_channels.
     """
 
@@ -87,7 +88,7 @@ class Conv2d(_Conv):
 
     shapes   x (N, H, W, in_channels) -> (N, H', W', out_channels);
              weight (out_channels, *kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels * kernel height * kernel width), bias zero
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel area), bias zero
     Sizes are an integer or one for each of (H, W). Raises ValueError if groups does not divide in_channels.
     """
 

@@ -92,9 +92,19 @@ class ALiBi(Module):
 
     @staticmethod
     def create_alibi_slope(num_heads: int, dtype: mx.Dtype = mx.float32) -> mx.array:
-        """The slopes (num_heads, 1, 1), geometric from 2 ** (-8 / num_heads) down to 2 ** -8."""
-        ratio = 2 ** (-8 / num_heads)
-        return mx.array([ratio ** (i + 1) for i in range(num_heads)], dtype=dtype).reshape(num_heads, 1, 1)
+        """The slopes (num_heads, 1, 1): for a power of two 2 ** (-8 / num_heads) and its powers down to 2 ** -8.
+
+        For other numbers the slopes of the power of two below, then every second one of the power above.
+        """
+        if num_heads < 1:
+            raise ValueError(f"[ALiBi] num_heads must be positive, not {num_heads}")
+
+        def powers(n):
+            return [2 ** (-8 * (i + 1) / n) for i in range(n)]
+
+        below = 2 ** (num_heads.bit_length() - 1)
+        slopes = powers(below) + powers(2 * below)[0::2][: num_heads - below]
+        return mx.array(slopes, dtype=dtype).reshape(num_heads, 1, 1)
 
     def __call__(
         self, attention_scores: mx.array, offset: int = 0, mask: Optional[mx.array] = None

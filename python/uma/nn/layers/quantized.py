@@ -137,7 +137,7 @@ class QuantizedEmbedding(_Quantized):
 
 
 class QuantizedLinear(_Quantized):
-    """A Linear with a quantized matrix, frozen; the bias keeps its precision.
+    """A Linear with a quantized matrix, frozen; the bias keeps its precision (and from ``from_linear`` is trained).
 
     shapes   x (..., input_dims) -> (..., output_dims); weight uint32 (output_dims, input_dims * bits / 32), scales
              and (affine) biases (output_dims, input_dims / group_size), bias (output_dims,)
@@ -178,9 +178,10 @@ class QuantizedLinear(_Quantized):
         Module.__init__(layer)
         layer._settings(mode, group_size, bits)
         layer._store(linear_layer.weight)
+        layer.freeze()
         if "bias" in linear_layer:
-            layer.bias = linear_layer.bias
-        return layer.freeze()
+            layer.bias = linear_layer.bias  # after freeze: it is not quantized, so it stays trainable
+        return layer
 
 
 class QQLinear(_Quantized):

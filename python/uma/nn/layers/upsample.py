@@ -28,12 +28,16 @@ def _cubic_kernel(x, a):
 
 
 def _positions(size, scale, align_corners):
-    """Where each output lies on the axis of the inputs, whose centres are the integers."""
+    """Where each output lies on the axis of the inputs, whose centres are the integers.
+
+    The outputs lie 1 / scale apart around the middle of the inputs.
+    """
     outputs = int(scale * size)
     if align_corners:
         step = (size - 1) / (outputs - 1) if outputs > 1 else 0.0
         return [i * step for i in range(outputs)]
-    return [(i + 0.5) / scale - 0.5 for i in range(outputs)]
+    first = ((outputs - 1) / scale - (size - 1)) / 2
+    return [i / scale - first for i in range(outputs)]
 
 
 @lru_cache(maxsize=128)
@@ -96,6 +100,16 @@ def _check_scales(x, scale_factor):
         )
 
 
+def _nearest_indices(size, outputs):
+    """For each output its input: where it shrinks the first of its share, where it grows the one nearest in centre."""
+    i = mx.arange(outputs, dtype=mx.float32)
+    if outputs < size:
+        index = mx.floor(i * (size / outputs))
+    else:
+        index = mx.round((i + 0.5) * (size / outputs) - 0.5)
+    return mx.clip(index, 0, size - 1).astype(mx.uint32)
+
+
 def upsample_nearest(x: mx.array, scale_factor: Tuple):
     """Repeat the nearest input; keeps the dtype. ``scale_factor`` has one number for each spatial axis."""
     _check_scales(x, scale_factor)
@@ -112,8 +126,7 @@ def upsample_nearest(x: mx.array, scale_factor: Tuple):
         outputs = int(scale * size)
         if outputs < 1:
             raise ValueError(f"[Upsample] the scale {scale} leaves nothing of axis {axis} with size {size}")
-        index = [min(int((i + 0.5) / scale), size - 1) for i in range(outputs)]
-        x = mx.take(x, mx.array(index, dtype=mx.uint32), axis=axis)
+        x = mx.take(x, _nearest_indices(size, outputs), axis=axis)
     return x
 
 
