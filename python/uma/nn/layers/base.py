@@ -36,15 +36,10 @@ class Module(dict):
 
     __call__: Callable
 
-    def __new__(cls, *args, **kwargs):
-        # set here and not in __init__: a subclass that forgets super().__init__() still works
-        self = super().__new__(cls)
-        object.__setattr__(self, "_no_grad", set())
-        object.__setattr__(self, "_training", True)
-        return self
-
     def __init__(self):
         """An empty module in training mode, nothing frozen."""
+        self._no_grad = set()
+        self._training = True
 
     @property
     def training(self):
@@ -70,6 +65,9 @@ class Module(dict):
         # reached only when the normal look-up has failed
         if (value := self.get(key, self)) is not self:
             return value
+        if key in ("_no_grad", "_training"):
+            # a subclass that has forgotten super().__init__() works all the same
+            Module.__init__(self)
         # repeats the look-up for its message, which names the culprit if a property failed within
         return super().__getattribute__(key)
 
