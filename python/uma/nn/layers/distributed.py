@@ -1,0 +1,463 @@
+"""Layers that hold a shard of their weights in each process of a group.
+
+Two ways: tensor parallelism shards a matrix and the activations around it (``shard_linear``; Shoeybi et al. 2019,
+arXiv:1909.08053); full sharding keeps a shard of every parameter and gathers them for each call (``fully_shard``;
+Rajbhandari et al. 2020, arXiv:1910.02054).
+"""
+
+import math
+from functools import lru_cache
+from typing import Callable, Optional, Union
+
+import uma.core as mx
+from uma.utils import tree_flatten, tree_map_with_path, tree_unflatten
+
+from .base import Module
+from .linear import uniform_weights
+from .quantized import _Quantized
+
+
+@lru_cache
+def sum_gradients(group):
+    """The identity, whose gradient is summed over ``group``."""
+    if group.size() == 1:
+        return lambda x: x
+
+    @mx.custom_function
+    def identity(x):
+        return x
+
+    @identity.vjp
+    def identity_vjp(x, cotangent, _):
+        return mx.distributed.all_sum(cotangent, group=group)
+
+    return identity
+
+
+def _segments_of(weight, segments, axis):
+    """Split ``axis`` into equal segments, or at the given positions: indices, or fractions of its size."""
+    if not isinstance(segments, int):
+        size = weight.shape[axis]
+        segments = [int(s * size) if isinstance(s, float) else s for s in segments]
+    return mx.split(weight, segments, axis=axis)
+
+
+def _shard(parameters: dict, sharding_predicate: Callable, group: Optional[mx.distributed.Group] = None):
+    """The tree with this process's part of each array: the ``rank``-th part of each segment, joined."""
+    group = group or mx.distributed.init()
+    size, rank = group.size(), group.rank()
+
+    def part(path, weight):
+        if not isinstance(weight, mx.array):
+            return weight
+        choice = sharding_predicate(path, weight)
+        if choice is None:
+            return weight
+        axis, segments = (choice, 1) if isinstance(choice, int) else choice
+        pieces = [mx.split(s, size, axis=axis)[rank] for s in _segments_of(weight, segments, axis)]
+        return mx.contiguous(pieces[0] if len(pieces) == 1 else mx.concatenate(pieces, axis=axis))
+
+    return tree_map_with_path(part, parameters)
+
+
+def _all_to_sharded(segments):
+    """Shard the outputs: rows of a matrix (or of each expert's), and the bias."""
+
+    def predicate(path, weight):
+        return (-1 if path.endswith("bias") else max(weight.ndim - 2, 0)), segments
+
+    return predicate
+
+
+def _sharded_to_all(segments):
+    """Shard the inputs: columns; the bias is added to the sum and stays whole."""
+
+    def predicate(path, weight):
+        return None if path.endswith("bias") else (-1, segments)
+
+    return predicate
+
+
+_PREDICATES = {"all-to-sharded": _all_to_sharded, "sharded-to-all": _sharded_to_all}
+
+
+def _check_sharding(sharding):
+    if sharding not in _PREDICATES:
+        raise ValueError(f"[shard] sharding must be one of {', '.join(_PREDICATES)}, not {sharding!r}")
+
+
+def shard_inplace(
+    module: Module,
+    sharding: Union[str, Callable],
+    *,
+    segments: Union[int, list] = 1,
+    group: Optional[mx.distributed.Group] = None,
+):
+    """Keep this process's shard of each parameter of ``module``; what it computes does not change by itself.
+
+    ``sharding`` is "all-to-sharded", "sharded-to-all", or a function of path and array that returns the axis, or
+    (axis, segments), or None. A fused matrix (such as QKV) has ``segments`` that are sharded one by one: their
+    number, or where they begin. Raises ValueError for another ``sharding`` and for sizes that do not divide.
+    """
+    if isinstance(sharding, str):
+        _check_sharding(sharding)
+        sharding = _PREDICATES[sharding](segments)
+    module.update(_shard(module.parameters(), sharding, group))
+
+
+def shard_linear(
+    module: Module,
+    sharding: str,
+    *,
+    segments: Union[int, list] = 1,
+    group: Optional[mx.distributed.Group] = None,
+):
+    """A new layer that holds this process's shard of a Linear or QuantizedLinear and communicates as needed.
+
+    Raises ValueError for a ``sharding`` other than "all-to-sharded" and "sharded-to-all".
+    """
+    _check_sharding(sharding)
+    options = {"segments": segments, "group": group}
+    to_sharded = sharding == "all-to-sharded"
+    if "scales" in module:
+        kind = QuantizedAllToShardedLinear if to_sharded else QuantizedShardedToAllLinear
+        return kind.from_quantized_linear(module, **options)
+    return (AllToShardedLinear if to_sharded else ShardedToAllLinear).from_linear(module, **options)
+
+
+def _check_divides(what, dims, group):
+    if dims % group.size() != 0:
+        raise ValueError(f"[shard] the {what} of size {dims} cannot be divided among {group.size()} processes")
+
+
+class _ShardedLinear(Module):
+    """What the sharded layers share."""
+
+    _predicate = None
+
+    def _fill_from(self, layer, segments, group):
+        self.update(_shard(layer.parameters(), type(self)._predicate(segments), group))
+        return self
+
+
+class AllToShardedLinear(_ShardedLinear):
+    """Each process has some rows of the matrix: all get the same input, each gives its part of the output.
+
+    shapes   x (..., input_dims) -> (..., output_dims / processes); weight (output_dims / processes, input_dims)
+    Gradients by the input are summed over the group. Raises ValueError if the group's size does not divide
+    output_dims.
+    """
+
+    _predicate = staticmethod(_all_to_sharded)
+
+    def __init__(
+        self,
+        input_dims: int,
+        output_dims: int,
+        bias: bool = True,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        super().__init__()
+        self.group = group or mx.distributed.init()
+        _check_divides("output", output_dims, self.group)
+        rows = output_dims // self.group.size()
+        bound = math.sqrt(1 / input_dims)
+        (self.weight,) = uniform_weights(bound, (rows, input_dims))
+        if bias:
+            (self.bias,) = uniform_weights(bound, (rows,))
+
+    def _extra_repr(self) -> str:
+        rows, input_dims = self.weight.shape
+        return f"input_dims={input_dims}, output_dims={rows * self.group.size()}, bias={'bias' in self}"
+
+    def __call__(self, x: mx.array) -> mx.array:
+        x = sum_gradients(self.group)(x)
+        if "bias" in self:
+            return mx.addmm(self["bias"], x, self["weight"].T)
+        return x @ self["weight"].T
+
+    @classmethod
+    def from_linear(
+        cls,
+        linear_layer: Module,
+        *,
+        segments: Union[int, list] = 1,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        """This process's shard of a Linear; ``segments`` as in ``shard_inplace``."""
+        group = group or mx.distributed.init()
+        output_dims, input_dims = linear_layer.weight.shape
+        layer = cls(input_dims, output_dims, "bias" in linear_layer, group)
+        return layer._fill_from(linear_layer, segments, group)
+
+
+class ShardedToAllLinear(_ShardedLinear):
+    """Each process has some columns of the matrix and that part of the input; all get the sum as output.
+
+    shapes   x (..., input_dims / processes) -> (..., output_dims); weight (output_dims, input_dims / processes),
+             bias (output_dims,)
+    Raises ValueError if the group's size does not divide input_dims.
+    """
+
+    _predicate = staticmethod(_sharded_to_all)
+
+    def __init__(
+        self,
+        input_dims: int,
+        output_dims: int,
+        bias: bool = True,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        super().__init__()
+        self.group = group or mx.distributed.init()
+        _check_divides("input", input_dims, self.group)
+        bound = math.sqrt(1 / input_dims)
+        (self.weight,) = uniform_weights(bound, (output_dims, input_dims // self.group.size()))
+        if bias:
+            (self.bias,) = uniform_weights(bound, (output_dims,))
+
+    def _extra_repr(self) -> str:
+        output_dims, columns = self.weight.shape
+        return f"input_dims={columns * self.group.size()}, output_dims={output_dims}, bias={'bias' in self}"
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = mx.distributed.all_sum(x @ self["weight"].T, group=self.group)
+        return y + self["bias"] if "bias" in self else y
+
+    @classmethod
+    def from_linear(
+        cls,
+        linear_layer: Module,
+        *,
+        segments: Union[int, list] = 1,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        """This process's shard of a Linear; ``segments`` as in ``shard_inplace``."""
+        group = group or mx.distributed.init()
+        output_dims, input_dims = linear_layer.weight.shape
+        layer = cls(input_dims, output_dims, "bias" in linear_layer, group)
+        return layer._fill_from(linear_layer, segments, group)
+
+
+class _QuantizedShardedLinear(_Quantized, _ShardedLinear):
+    """What the quantized sharded layers share: always frozen, made from a QuantizedLinear."""
+
+    def unfreeze(self, *args, **kwargs):
+        """As Module.unfreeze, but this layer's own arrays stay frozen."""
+        super().unfreeze(*args, **kwargs)
+        return self.freeze(recurse=False)
+
+    @classmethod
+    def from_quantized_linear(
+        cls,
+        quantized_linear_layer: Module,
+        *,
+        segments: Union[int, list] = 1,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        """This process's shard of a QuantizedLinear; ``segments`` as in ``shard_inplace``."""
+        source, group = quantized_linear_layer, group or mx.distributed.init()
+        layer = cls(
+            source.weight.shape[-1] * 32 // source.bits,
+            source.weight.shape[0],
+            "bias" in source,
+            group_size=source.group_size,
+            bits=source.bits,
+            mode=getattr(source, "mode", "affine"),
+            group=group,
+        )
+        return layer._fill_from(source, segments, group)
+
+
+class QuantizedAllToShardedLinear(_QuantizedShardedLinear):
+    """AllToShardedLinear with a quantized matrix, frozen."""
+
+    _predicate = staticmethod(_all_to_sharded)
+
+    def __init__(
+        self,
+        input_dims: int,
+        output_dims: int,
+        bias: bool = True,
+        group_size: int = 64,
+        bits: int = 4,
+        mode: str = "affine",
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        super().__init__()
+        self._settings(mode, group_size, bits)
+        self.group = group or mx.distributed.init()
+        _check_divides("output", output_dims, self.group)
+        rows = output_dims // self.group.size()
+        bound = math.sqrt(1 / input_dims)
+        self._store(mx.random.uniform(low=-bound, high=bound, shape=(rows, input_dims)))
+        if bias:
+            self.bias = mx.zeros((rows,))
+        self.freeze()
+
+    def _extra_repr(self) -> str:
+        return (
+            f"input_dims={self._input_dims()}, output_dims={self.weight.shape[0] * self.group.size()}, "
+            f"bias={'bias' in self}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
+        )
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = self._multiply(sum_gradients(self.group)(x))
+        return y + self["bias"] if "bias" in self else y
+
+
+class QuantizedShardedToAllLinear(_QuantizedShardedLinear):
+    """ShardedToAllLinear with a quantized matrix, frozen."""
+
+    _predicate = staticmethod(_sharded_to_all)
+
+    def __init__(
+        self,
+        input_dims: int,
+        output_dims: int,
+        bias: bool = True,
+        group_size: int = 64,
+        bits: int = 4,
+        mode: str = "affine",
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        super().__init__()
+        self._settings(mode, group_size, bits)
+        self.group = group or mx.distributed.init()
+        _check_divides("input", input_dims, self.group)
+        bound = math.sqrt(1 / input_dims)
+        columns = input_dims // self.group.size()
+        self._store(mx.random.uniform(low=-bound, high=bound, shape=(output_dims, columns)))
+        if bias:
+            self.bias = mx.zeros((output_dims,))
+        self.freeze()
+
+    def _extra_repr(self) -> str:
+        return (
+            f"input_dims={self._input_dims() * self.group.size()}, output_dims={self.weight.shape[0]}, "
+            f"bias={'bias' in self}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
+        )
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = mx.distributed.all_sum(self._multiply(x), group=self.group)
+        return y + self["bias"] if "bias" in self else y
+
+
+def _make_gather_fn(group, dtypes, compute_dtype):
+    """A function from the shards to the whole parameters, with one message each way.
+
+    The gradient of a shard is the mean over the processes of the gradients of that part.
+    """
+    size, rank = group.size(), group.rank()
+
+    @mx.custom_function
+    def gather(*shards):
+        cast = shards if compute_dtype is None else [s.astype(compute_dtype) for s in shards]
+        row = mx.concatenate([c.reshape(1, -1) for c in cast], axis=1)
+        everyone = mx.distributed.all_gather(row, group=group) if size > 1 else row
+        ends = _running_totals([s.size for s in shards])
+        parts = mx.split(everyone, ends, axis=1)
+        return tuple(p.reshape(size * s.shape[0], *s.shape[1:]) for p, s in zip(parts, shards))
+
+    @gather.vjp
+    def gather_vjp(shards, cotangents, _):
+        rows = mx.concatenate([c.reshape(size, -1) for c in cotangents], axis=1)
+        mine = _reduce_scatter(rows, group, size, rank) / size
+        ends = _running_totals([s.size for s in shards])
+        parts = mx.split(mine, ends, axis=1)
+        return tuple(p.reshape(s.shape).astype(dtype) for p, s, dtype in zip(parts, shards, dtypes))
+
+    return gather
+
+
+def _running_totals(sizes):
+    ends, total = [], 0
+    for size in sizes[:-1]:
+        total += size
+        ends.append(total)
+    return ends
+
+
+def _reduce_scatter(rows, group, size, rank):
+    """Row ``rank`` of the sum over the group; backends without sum_scatter sum everything and pick."""
+    if size == 1:
+        return rows
+    try:
+        return mx.distributed.sum_scatter(rows, group=group)
+    except RuntimeError:
+        return mx.distributed.all_sum(rows, group=group)[rank : rank + 1]
+
+
+class FullyShardedModule(Module):
+    """Holds a shard of each parameter of ``module`` along axis 0, and gathers them for the time of a call.
+
+    ``parameters()`` are the shards, so an optimizer keeps state for a shard only. In the forward pass the whole
+    parameters are gathered, cast to ``compute_dtype`` if given; in the backward pass each process gets the mean of
+    the group's gradients of its shard. Modules in ``module`` that are sharded already keep doing it themselves.
+    Raises ValueError for a parameter whose axis 0 the group's size does not divide.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        group: Optional[mx.distributed.Group] = None,
+        compute_dtype: Optional[mx.Dtype] = None,
+    ):
+        super().__init__()
+        group = group or mx.distributed.init()
+        size, rank = group.size(), group.rank()
+        # the paths are no parameters: keep them out of the items
+        object.__setattr__(self, "_paths", [path for path, _ in self._own_arrays(module)])
+        shards, dtypes = [], []
+        for path, array in self._own_arrays(module):
+            if array.ndim == 0 or array.shape[0] % size != 0:
+                raise ValueError(
+                    f"[fully_shard] axis 0 of {path} {tuple(array.shape)} cannot be divided among {size} processes"
+                )
+            shards.append((path, array if size == 1 else mx.contiguous(mx.split(array, size)[rank])))
+            dtypes.append(array.dtype)
+        if shards:
+            module.update(tree_unflatten(shards))
+        self.module = module
+        self._gather_fn = _make_gather_fn(group, dtypes, compute_dtype)
+
+    @staticmethod
+    def _own_arrays(module):
+        """(path, array) of the parameters, but for those in modules that are sharded already."""
+
+        def keep(m, k, v):
+            return not isinstance(v, FullyShardedModule) and Module.valid_parameter_filter(m, k, v)
+
+        return tree_flatten(module.filter_and_map(keep))
+
+    def _extra_repr(self) -> str:
+        return f"num_sharded_params={len(self._paths)}"
+
+    def _gathered_call(self, fn, *args, **kwargs):
+        if not self._paths:
+            return fn(*args, **kwargs)
+        have = dict(self._own_arrays(self.module))
+        shards = [have[path] for path in self._paths]
+        self.module.update(tree_unflatten(list(zip(self._paths, self._gather_fn(*shards)))))
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            self.module.update(tree_unflatten(list(zip(self._paths, shards))))
+
+    def __call__(self, *args, **kwargs):
+        return self._gathered_call(self.module, *args, **kwargs)
+
+    def as_linear(self, *args, **kwargs):
+        """``module.as_linear`` with the gathered parameters."""
+        return self._gathered_call(self.module.as_linear, *args, **kwargs)
+
+
+def fully_shard(
+    module: Module,
+    *,
+    group: Optional[mx.distributed.Group] = None,
+    compute_dtype: Optional[mx.Dtype] = None,
+) -> Module:
+    """``FullyShardedModule(module)``, or ``module`` itself in a group of one."""
+    group = group or mx.distributed.init()
+    return module if group.size() == 1 else FullyShardedModule(module, group, compute_dtype)

@@ -1,0 +1,540 @@
+"""Optimizers: each updates one array at a time; the base class does it over a tree.
+
+``state`` is one dict: "step", the scheduled values such as "learning_rate", and under the names of the parameters a
+dict of what the optimizer remembers about each. It stays the same object, so ``mx.compile`` can capture it.
+"""
+
+import math
+from typing import Callable, List, Optional, Tuple, Union
+
+import uma.core as mx
+from uma.nn import Module
+from uma.utils import tree_flatten, tree_map, tree_merge, tree_reduce, tree_unflatten
+
+Schedule = Union[float, Callable[[mx.array], mx.array]]
+
+
+def _positive(owner, name, value):
+    if value < 0.0:
+        raise ValueError(f"[{owner}] {name} must not be negative, it is {value}")
+
+
+class Optimizer:
+    """The base class: a subclass has ``init_single`` and ``apply_single``.
+
+    ``schedulers`` maps names in ``state`` to functions of the step, evaluated before each update.
+    """
+
+    def __init__(self, schedulers=None):
+        self._initialized = False
+        self._state = {"step": mx.array(0, mx.uint64)}
+        self._schedulers = dict(schedulers or {})
+
+    def update(self, model: Module, gradients: dict):
+        """Update ``model`` with ``gradients``, a tree as from ``nn.value_and_grad``."""
+        model.update(self.apply_gradients(gradients, model))
+
+    def init(self, parameters: dict):
+        """Make the state for ``parameters``; what is there already, as from a checkpoint, is kept.
+
+        The first update does it if it was not done.
+        """
+
+        def start(parameter, state):
+            if isinstance(parameter, dict):
+                state = state if isinstance(state, dict) else {}
+                return {k: start(v, state.get(k)) for k, v in parameter.items()}
+            if isinstance(parameter, (list, tuple)):
+                state = list(state) if isinstance(state, (list, tuple)) else []
+                state += [None] * (len(parameter) - len(state))
+                return type(parameter)([start(p, s) for p, s in zip(parameter, state)])
+            if not state:
+                state = {}
+                self.init_single(parameter, state)
+            return state
+
+        self._state.update(start(parameters, self._state))
+        self._initialized = True
+
+    def init_single(self, parameter: mx.array, state: dict):
+        """Put into ``state`` what the optimizer remembers about one parameter."""
+        raise NotImplementedError(f"{type(self).__name__} has no init_single")
+
+    def apply_gradients(self, gradients: dict, parameters: dict):
+        """The updated parameters, a tree like ``gradients``, of which ``parameters`` may be a superset."""
+        if not self._initialized:
+            self.init(gradients)
+        for name, schedule in self._schedulers.items():
+            self._state[name] = schedule(self.step)
+        self._state["step"] = self.step + 1
+        return tree_map(self.apply_single, gradients, parameters, self._state)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        """The updated parameter; ``state`` is changed."""
+        raise NotImplementedError(f"{type(self).__name__} has no apply_single")
+
+    @property
+    def state(self):
+        """The state, a tree of arrays; assign one to resume from a checkpoint."""
+        return self._state
+
+    @state.setter
+    def state(self, state: dict):
+        self._initialized = False
+        self._state = state
+
+    @property
+    def step(self):
+        """The number of updates, an array."""
+        return self.state["step"]
+
+    @property
+    def learning_rate(self):
+        """The learning rate, an array; a schedule sets it again at the next update."""
+        return self.state["learning_rate"]
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Union[float, mx.array]):
+        self.state["learning_rate"] = mx.array(learning_rate)
+
+    def _maybe_schedule(self, name: str, param: Schedule):
+        """Keep ``param`` in the state under ``name``; if it is a function of the step, as a schedule."""
+        if callable(param):
+            self._schedulers[name] = param
+            param = param(self.step)
+        self.state[name] = mx.array(param)
+
+    def _rate(self, dtype):
+        return self.learning_rate.astype(dtype)
+
+
+class MultiOptimizer(Optimizer):
+    """Gives each parameter to the first of several optimizers whose filter accepts (path, gradient).
+
+    The last one takes what is left and has no filter. Raises ValueError for another number of filters.
+    """
+
+    def __init__(self, optimizers, filters: list = []):
+        super().__init__({})
+        self._state = {}
+        if len(filters) != len(optimizers) - 1:
+            raise ValueError(
+                f"[MultiOptimizer] {len(optimizers)} optimizers need {len(optimizers) - 1} filters, not {len(filters)}"
+            )
+        self.optimizers = optimizers
+        self.filters = [*filters, lambda path, gradient: True]
+
+    def _split_dictionary(self, gradients: dict):
+        """A tree for each optimizer, with what is its part."""
+        if len(self.optimizers) == 1:
+            return [gradients]
+        parts = [[] for _ in self.optimizers]
+        for path, gradient in tree_flatten(gradients):
+            first = next(i for i, accepts in enumerate(self.filters) if accepts(path, gradient))
+            parts[first].append((path, gradient))
+        return [tree_unflatten(part) if part else {} for part in parts]
+
+    def init(self, parameters: dict):
+        """Make the state of each optimizer for its part of ``parameters``."""
+        for optimizer, part in zip(self.optimizers, self._split_dictionary(parameters)):
+            optimizer.init(part)
+
+    def apply_gradients(self, gradients: dict, parameters: dict):
+        """The updated parameters, a tree like ``gradients``."""
+        result = {}
+        for optimizer, part in zip(self.optimizers, self._split_dictionary(gradients)):
+            result = tree_merge(result, optimizer.apply_gradients(part, parameters))
+        return result
+
+    @property
+    def state(self):
+        """{"states": [the state of each optimizer]}."""
+        return {"states": [optimizer.state for optimizer in self.optimizers]}
+
+    @state.setter
+    def state(self, state: dict):
+        states = state.get("states") if isinstance(state, dict) else None
+        if states is None or len(states) != len(self.optimizers) or not all(isinstance(s, dict) for s in states):
+            raise ValueError(
+                f'[MultiOptimizer] the state must be {{"states": [...]}} with {len(self.optimizers)} dicts'
+            )
+        for optimizer, own in zip(self.optimizers, states):
+            optimizer.state = own
+
+    @property
+    def step(self):
+        """The number of updates of the first optimizer, an array."""
+        return self.optimizers[0].step
+
+    @property
+    def learning_rate(self):
+        """The learning rate of the first optimizer; assigning sets that of all."""
+        return self.optimizers[0].learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Union[float, mx.array]):
+        for optimizer in self.optimizers:
+            optimizer.learning_rate = learning_rate
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: v = momentum * v + (1 - dampening) * g; w = w - learning_rate * v.
+
+    ``weight_decay`` adds its multiple of w to g; ``nesterov`` uses g + momentum * v in place of v. State: v.
+    Raises ValueError if ``nesterov`` goes without momentum or with dampening.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Schedule,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+    ):
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError(
+                f"[SGD] nesterov needs momentum > 0 and dampening = 0, they are {momentum} and {dampening}"
+            )
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.dampening = dampening
+        self.nesterov = nesterov
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["v"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        if self.weight_decay != 0:
+            gradient = gradient + self.weight_decay * parameter
+        rate = self._rate(gradient.dtype)
+        if self.momentum <= 0:
+            return parameter - rate * gradient
+        fresh = (1 - self.dampening) * gradient if self.dampening > 0 else gradient
+        state["v"] = v = self.momentum * state["v"] + fresh
+        return parameter - rate * (gradient + self.momentum * v if self.nesterov else v)
+
+
+class RMSprop(Optimizer):
+    """v = alpha * v + (1 - alpha) * g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
+
+    State: v. Raises ValueError for a negative alpha or eps.
+    """
+
+    def __init__(self, learning_rate: Schedule, alpha: float = 0.99, eps: float = 1e-8):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.alpha = alpha
+        self.eps = eps
+        _positive("RMSprop", "alpha", alpha)
+        _positive("RMSprop", "eps", eps)
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["v"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        state["v"] = v = self.alpha * state["v"] + (1 - self.alpha) * mx.square(gradient)
+        return parameter - self._rate(gradient.dtype) * gradient / (mx.sqrt(v) + self.eps)
+
+
+class Adagrad(Optimizer):
+    """v = v + g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Duchi et al. 2011).
+
+    State: v. Raises ValueError for a negative eps.
+    """
+
+    def __init__(self, learning_rate: Schedule, eps: float = 1e-8):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.eps = eps
+        _positive("Adagrad", "eps", eps)
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["v"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        state["v"] = v = state["v"] + mx.square(gradient)
+        return parameter - self._rate(gradient.dtype) * gradient / (mx.sqrt(v) + self.eps)
+
+
+class AdaDelta(Optimizer):
+    """v = rho v + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(v + eps) g; u = rho u + (1 - rho) d^2; w = w - rate * d.
+
+    State: v, u. Raises ValueError for a negative rho or eps. Source: Zeiler 2012, arXiv:1212.5701.
+    """
+
+    def __init__(self, learning_rate: Schedule, rho: float = 0.9, eps: float = 1e-6):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.rho = rho
+        self.eps = eps
+        _positive("AdaDelta", "rho", rho)
+        _positive("AdaDelta", "eps", eps)
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["v"] = mx.zeros_like(parameter)
+        state["u"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        rho, eps = self.rho, self.eps
+        v = rho * state["v"] + (1 - rho) * mx.square(gradient)
+        delta = mx.sqrt(state["u"] + eps) / mx.sqrt(v + eps) * gradient
+        state["v"] = v
+        state["u"] = rho * state["u"] + (1 - rho) * mx.square(delta)
+        return parameter - self._rate(gradient.dtype) * delta
+
+
+class Adam(Optimizer):
+    """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = w - learning_rate * m / (sqrt(v) + eps).
+
+    With ``bias_correction`` m and v are divided by 1 - b1^t and 1 - b2^t. State: m, v.
+    Source: Kingma and Ba 2014, arXiv:1412.6980.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Schedule,
+        betas: List[float] = [0.9, 0.999],
+        eps: float = 1e-8,
+        bias_correction: bool = False,
+    ):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.betas = betas
+        self.eps = eps
+        self.bias_correction = bias_correction
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["m"] = mx.zeros_like(parameter)
+        state["v"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        b1, b2 = self.betas
+        rate = self._rate(gradient.dtype)
+        state["m"] = m = b1 * state["m"] + (1 - b1) * gradient
+        state["v"] = v = b2 * state["v"] + (1 - b2) * mx.square(gradient)
+        if not self.bias_correction:
+            return parameter - rate * m / (mx.sqrt(v) + self.eps)
+        scale = (rate / (1 - b1**self.step)).astype(gradient.dtype)
+        root = mx.rsqrt(1 - b2**self.step).astype(gradient.dtype)
+        return parameter - scale * m / (mx.sqrt(v) * root + self.eps)
+
+
+class AdamW(Adam):
+    """Adam after shrinking the weights by learning_rate * weight_decay (Loshchilov and Hutter, arXiv:1711.05101)."""
+
+    def __init__(
+        self,
+        learning_rate: Schedule,
+        betas: List[float] = [0.9, 0.999],
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        bias_correction: bool = False,
+    ):
+        super().__init__(learning_rate=learning_rate, betas=betas, eps=eps, bias_correction=bias_correction)
+        self.weight_decay = weight_decay
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        shrunk = parameter * (1 - self._rate(gradient.dtype) * self.weight_decay)
+        return super().apply_single(gradient, shrunk, state)
+
+
+class Adamax(Adam):
+    """Adam with the infinity norm: v = max(b2 v, |g|), and v in place of its root. State: m, v.
+
+    Raises ValueError for a negative eps.
+    """
+
+    def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.999], eps: float = 1e-8):
+        super().__init__(learning_rate, betas, eps)
+        _positive("Adamax", "eps", eps)
+
+    def init_single(self, parameter: mx.array, state: dict):
+        super().init_single(parameter, state)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        b1, b2 = self.betas
+        state["m"] = m = b1 * state["m"] + (1 - b1) * gradient
+        state["v"] = v = mx.maximum(b2 * state["v"], mx.abs(gradient))
+        return parameter - self._rate(gradient.dtype) * m / (v + self.eps)
+
+
+class Lion(Optimizer):
+    """w = w - learning_rate * (sign(b1 m + (1 - b1) g) + weight_decay * w); m = b2 m + (1 - b2) g. State: m.
+
+    Source: Chen et al. 2023, arXiv:2302.06675, which recommends a learning rate 3 to 10 times below AdamW's.
+    """
+
+    def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.99], weight_decay: float = 0.0):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.betas = betas
+        self.weight_decay = weight_decay
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["m"] = mx.zeros_like(parameter)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        b1, b2 = self.betas
+        rate = self._rate(gradient.dtype)
+        direction = mx.sign(b1 * state["m"] + (1 - b1) * gradient)
+        state["m"] = b2 * state["m"] + (1 - b2) * gradient
+        if self.weight_decay > 0:
+            parameter = (1 - rate * self.weight_decay) * parameter
+        return parameter - rate * direction
+
+
+class Adafactor(Optimizer):
+    """Adam whose second moments of a matrix are kept as a row and a column (Shazeer and Stern, arXiv:1804.04235).
+
+    With ``relative_step`` the learning rate follows from the step: min(1e-2, 1 / sqrt(t)), or with ``warmup_init``
+    min(1e-6 t, 1 / sqrt(t)). ``scale_parameter`` multiplies it by max(eps[1], RMS(w)). The update's RMS is kept below
+    ``clip_threshold``; the running mean has the weight 1 - t ** decay_rate; ``beta_1`` adds a first moment.
+    State: exp_avg_sq_row and exp_avg_sq_col for two or more dimensions, else exp_avg_sq; with beta_1 exp_avg.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Union[float, Callable[[mx.array], mx.array], None] = None,
+        eps: Tuple[float, float] = (1e-30, 1e-3),
+        clip_threshold: float = 1.0,
+        decay_rate: float = -0.8,
+        beta_1: Optional[float] = None,
+        weight_decay: float = 0.0,
+        scale_parameter: bool = True,
+        relative_step: bool = True,
+        warmup_init: bool = False,
+    ):
+        super().__init__()
+        if learning_rate is not None:
+            self._maybe_schedule("learning_rate", learning_rate)
+        self.eps = eps
+        self.clip_threshold = clip_threshold
+        self.decay_rate = decay_rate
+        self.beta_1 = beta_1
+        self.weight_decay = weight_decay
+        self.scale_parameter = scale_parameter
+        self.relative_step = relative_step
+        self.warmup_init = warmup_init
+
+    def init_single(self, parameter: mx.array, state: dict):
+        shape, dtype = parameter.shape, parameter.dtype
+        if parameter.ndim >= 2:
+            state["exp_avg_sq_row"] = mx.zeros(shape[:-1], dtype=dtype)
+            state["exp_avg_sq_col"] = mx.zeros(shape[:-2] + shape[-1:], dtype=dtype)
+        else:
+            state["exp_avg_sq"] = mx.zeros_like(parameter)
+        if self.beta_1 is not None:
+            state["exp_avg"] = mx.zeros_like(parameter)
+
+    @staticmethod
+    def _compute_rms(inputs):
+        return mx.sqrt(mx.mean(mx.square(inputs)))
+
+    def _compute_learning_rate(self, step, parameter_rms):
+        if self.relative_step:
+            ceiling = 1e-6 * step if self.warmup_init else 1e-2
+            rate = mx.minimum(ceiling, mx.rsqrt(step))
+        else:
+            rate = self.learning_rate
+        rate = rate.astype(parameter_rms.dtype)
+        return rate * mx.maximum(self.eps[1], parameter_rms) if self.scale_parameter else rate
+
+    @staticmethod
+    def _inverse_root(row, col):
+        """1 / sqrt of the rank-one second moments row * col / mean(row)."""
+        r = mx.rsqrt(row / mx.mean(row, axis=-1, keepdims=True))
+        return mx.expand_dims(r, -1) * mx.expand_dims(mx.rsqrt(col), -2)
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        rate = self._compute_learning_rate(self.step, self._compute_rms(parameter))
+        b2 = (1.0 - self.step**self.decay_rate).astype(parameter.dtype)
+        squares = mx.square(gradient) + self.eps[0]
+
+        def average(name, value):
+            state[name] = b2 * state[name] + (1 - b2) * value
+            return state[name]
+
+        if gradient.ndim >= 2:
+            row = average("exp_avg_sq_row", mx.mean(squares, axis=-1))
+            col = average("exp_avg_sq_col", mx.mean(squares, axis=-2))
+            update = self._inverse_root(row, col) * gradient
+        else:
+            update = mx.rsqrt(average("exp_avg_sq", squares)) * gradient
+        update = rate * (update / mx.maximum(1.0, self._compute_rms(update) / self.clip_threshold))
+        if self.beta_1 is not None:
+            state["exp_avg"] = update = self.beta_1 * state["exp_avg"] + (1 - self.beta_1) * update
+        if self.weight_decay != 0:
+            parameter = parameter - (self.weight_decay * rate) * parameter
+        return parameter - update
+
+
+class Muon(Optimizer):
+    """Momentum whose update of a matrix is made orthogonal by Newton and Schulz (Jordan et al. 2024).
+
+    v = momentum * v + (1 - momentum) * g; more than two dimensions are flattened to a matrix (rows, the rest), and
+    fewer are updated without it. Embeddings and the output layer are better left to AdamW, see MultiOptimizer.
+    State: v. Source: https://kellerjordan.github.io/posts/muon
+    """
+
+    #: a quintic whose iterates draw singular values near 1 fast; from the post
+    _QUINTIC = (3.4445, -4.7750, 2.0315)
+
+    def __init__(
+        self,
+        learning_rate: Schedule,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+        nesterov: bool = True,
+        ns_steps: int = 5,
+    ):
+        super().__init__()
+        self._maybe_schedule("learning_rate", learning_rate)
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.nesterov = nesterov
+        self.ns_steps = ns_steps
+
+    def init_single(self, parameter: mx.array, state: dict):
+        state["v"] = mx.zeros_like(parameter)
+
+    def _orthogonalize(self, x):
+        """The nearest matrix with orthonormal rows or columns, about."""
+        a, b, c = self._QUINTIC
+        tall = x.shape[-2] > x.shape[-1]
+        x = x.T if tall else x
+        x = x / (mx.linalg.norm(x, keepdims=True) + 1e-7)
+        for _ in range(self.ns_steps):
+            gram = x @ x.T
+            x = a * x + (b * gram + c * (gram @ gram)) @ x
+        return x.T if tall else x
+
+    def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
+        mu = self.momentum
+        if self.weight_decay != 0:
+            gradient = gradient + self.weight_decay * parameter
+        state["v"] = v = mu * state["v"] + (1 - mu) * gradient
+        update = (1 - mu) * gradient + mu * v if self.nesterov else v
+        rate = self._rate(gradient.dtype)
+        if update.ndim >= 2:
+            shape = update.shape
+            update = self._orthogonalize(update.reshape(shape[0], -1))
+            rate = rate * math.sqrt(max(1, update.shape[-2] / update.shape[-1]))
+            update = update.reshape(shape)
+        return parameter - rate * update
+
+
+def clip_grad_norm(grads, max_norm):
+    """(gradients, norm): all gradients scaled down together so that their global norm is at most ``max_norm``.
+
+    ``norm`` is the norm before.
+
+    >>> clip_grad_norm({"w": mx.array([3.0, 4.0])}, max_norm=10.0)
+    ({'w': array([3, 4], dtype=float32)}, array(5, dtype=float32))
+    """
+    squares = tree_reduce(lambda total, g: total + mx.sum(mx.square(g)), grads, mx.array(0.0))
+    norm = mx.sqrt(squares)
+    scale = mx.minimum(max_norm / (norm + 1e-6), 1.0)
+    return tree_map(lambda g: g * scale.astype(g.dtype), grads), norm
