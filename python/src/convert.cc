@@ -53,7 +53,8 @@ void measure(nb::handle h, size_t depth, Nested& out) {
   check(depth <= kMaxDepth, ErrorCode::kInvalidArgument, "array", "lists are nested over {} deep", kMaxDepth);
   if (is_sequence(h)) {
     const auto n = static_cast<int64_t>(nb::len(h));
-    if (out.shape.size() == depth)
+    if (out.shape.size() == depth && out.kind == Kind::none &&
+        !out.arrays)  // no leaf has fixed the depth yet
       out.shape.push_back(n);
     else
       check(depth < out.shape.size() && out.shape[depth] == n, ErrorCode::kInvalidArgument, "array",
@@ -246,7 +247,7 @@ nb::object number(const T& v) {
   if constexpr (std::is_same_v<T, bool>)
     return nb::bool_(v);
   else if constexpr (std::is_same_v<T, complex64>)
-    return nb::cast(std::complex<double>(v));
+    return nb::steal(PyComplex_FromDoubles(static_cast<double>(v.real()), static_cast<double>(v.imag())));
   else if constexpr (std::is_integral_v<T>)
     return nb::int_(v);
   else

@@ -25,21 +25,20 @@ array filled(const ShapeArg& shape, double value, MaybeDtype dtype, std::string_
   return full(checked_shape(shape, op), value, dtype ? dtype->value : DType::float32);
 }
 
-using Bound = std::variant<bool, int64_t, double>;
-
 // Whole bounds make integers, as range() does.
-array arange_of(const Bound& start, const Bound& stop, const Bound& step, MaybeDtype dtype) {
+array arange_of(const nb::object& start, const nb::object& stop, const nb::object& step, MaybeDtype dtype) {
   DType d = DType::int32;
-  double values[3];
-  size_t n = 0;
-  for (const Bound* v : {&start, &stop, &step}) {
-    check(v->index() != 0, ErrorCode::kInvalidArgument, "arange", "takes no bools");
-    values[n++] = std::visit([](auto x) { return static_cast<double>(x); }, *v);
-    if (v->index() == 2) d = DType::float32;
+  double values[] = {0, 0, 1};
+  const nb::object* given[] = {&start, &stop, &step};
+  for (size_t i = 0; i < 3; ++i) {
+    PyObject* v = given[i]->ptr();
+    if (v == Py_None) continue;
+    check(!PyBool_Check(v), ErrorCode::kInvalidArgument, "arange", "takes no bools");
+    if (nb::isinstance<array>(v) || !PyNumber_Check(v)) throw nb::type_error("arange() takes numbers");
+    values[i] = nb::cast<double>(*given[i]);
+    if (!PyIndex_Check(v)) d = DType::float32;
+    if (d == DType::int32 && (values[i] < INT32_MIN || values[i] > INT32_MAX)) d = DType::int64;
   }
-  if (d == DType::int32)
-    for (const double v : values)
-      if (v < INT32_MIN || v > INT32_MAX) d = DType::int64;
   if (dtype) d = dtype->value;
   check(d != DType::bool_, ErrorCode::kInvalidArgument, "arange", "makes no bools");
   return arange(values[0], values[1], values[2], d);
@@ -48,13 +47,11 @@ array arange_of(const Bound& start, const Bound& stop, const Bound& step, MaybeD
 void bind_ranges(nb::module_& m) {
   m.def(
       "arange",
-      [](std::optional<Bound> a, std::optional<Bound> stop, std::optional<Bound> step, MaybeDtype dtype,
+      [](const nb::object& a, const nb::object& stop, const nb::object& step, MaybeDtype dtype,
          const StreamArg& s) {
         StreamScope scope(s);
-        if (!a && !stop) throw nb::type_error("arange() needs a bound");
-        const Bound zero{int64_t{0}}, one{int64_t{1}};
-        return stop ? arange_of(a.value_or(zero), *stop, step.value_or(one), dtype)
-                    : arange_of(zero, *a, step.value_or(one), dtype);
+        if (a.is_none() && stop.is_none()) throw nb::type_error("arange() needs a bound");
+        return stop.is_none() ? arange_of(stop, a, step, dtype) : arange_of(a, stop, step, dtype);
       },
       "start"_a.none() = nb::none(), "stop"_a.none() = nb::none(), "step"_a.none() = nb::none(),
       "dtype"_a.none() = nb::none(), nb::kw_only(), "stream"_a = nb::none(),

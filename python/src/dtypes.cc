@@ -113,12 +113,11 @@ void bind_dtypes(nb::module_& m) {
              return nb::isinstance<Dtype>(b) && nb::cast<Dtype>(b).value == a.value;
            })
       .def("__hash__", [](Dtype d) { return static_cast<int64_t>(d.value); })
+      .def(
+          "__init__", [](Dtype* self, const std::string& name) { new (self) Dtype{dtype_from_name(name)}; },
+          "name"_a, "The dtype of a name, as pickles hold it.")
       .def("__reduce__", [](Dtype d) {
-        // Pickled by name, so that a dtype is one object again when it is loaded.
-        const std::string name(name_of(d.value));
-        return nb::make_tuple(
-            nb::module_::import_("operator").attr("attrgetter")(name == "bool" ? "bool_" : name),
-            nb::make_tuple(nb::module_::import_("uma.core")));
+        return nb::make_tuple(nb::type<Dtype>(), nb::make_tuple(std::string(name_of(d.value))));
       });
   for (int i = 0; i < kNumDTypes; ++i) {
     const auto d = static_cast<DType>(i);

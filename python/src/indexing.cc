@@ -67,7 +67,7 @@ Item slice_item(nb::handle h, int64_t extent) {
       PySlice_New(part(h.attr("start")).ptr(), part(h.attr("stop")).ptr(), part(h.attr("step")).ptr()));
   if (!plain.is_valid() || PySlice_Unpack(plain.ptr(), &start, &stop, &step) < 0) throw nb::python_error();
   const Py_ssize_t n = PySlice_AdjustIndices(extent, &start, &stop, step);
-  if (n == 0) stop = start;
+  if (n == 0) start = stop = 0;  // a start of -1 would count from the end
   return {Item::Kind::slice, start, stop, step};
 }
 

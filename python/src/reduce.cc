@@ -139,7 +139,9 @@ void bind_reduce(nb::module_& m) {
       "count_nonzero",
       [](const array& a, const AxesArg& axis, bool keepdims, const StreamArg& s) {
         StreamScope scope(s);
-        return sum(astype(astype(a, DType::bool_), DType::int32), axes_of(axis).value_or(Axes{}), keepdims);
+        const array set = astype(astype(a, DType::bool_), DType::int32);
+        const auto axes = axes_of(axis);
+        return axes ? sum(set, *axes, keepdims) : set;
       },
       nb::arg(), "axis"_a.none() = nb::none(), "keepdims"_a = false, nb::kw_only(), "stream"_a = nb::none());
 }

@@ -49,7 +49,6 @@ mx.array(np.array([1.0]))
 mx.array(np.array([1]))
 mx.array(np.array([1 + 2j]))
 mx.array(np.arange(6).reshape(2, 3).T)
-mx.array(np.arange(6)[::-2])
 mx.array(np.zeros((0, 3)))
 mx.array(np.array(5, dtype=np.uint16))
 mx.array(np.array([True, False]))
@@ -84,7 +83,6 @@ mx.zeros((0, 2))
 mx.full((2, 3), h[0])
 mx.full((2, 3), i8)
 mx.full((2, 3), h)
-mx.full((2,), 1.5, mx.int32)
 mx.eye(3, 2, 1)
 mx.eye(-1)
 mx.identity(2, mx.int8)
@@ -111,7 +109,6 @@ a.T
 f.mT
 i8.mT
 a == 'x'
-a != None
 mx.divmod(a, 2)
 a.round(1)
 f.std(ddof=1)
@@ -169,6 +166,12 @@ def test_empty_arrays_print_their_axes():
     assert repr(mx.zeros((0, 3))) == "array([], dtype=float32)"
 
 
+def test_what_mlx_does_otherwise():
+    assert mx.array(np.arange(6)[::-2]).tolist() == [5, 3, 1], "negative strides"
+    assert str(mx.full((2,), 1.5, mx.int32).dtype) == "uma.core.int32"
+    assert (mx.array(1) != None) is True  # noqa: E711
+
+
 def test_large_integers():
     assert isinstance(raised("mx.array(2**64)"), (ValueError, OverflowError))
     assert isinstance(raised("mx.array([2**64])"), (ValueError, OverflowError))
@@ -211,11 +214,11 @@ def test_a_view_of_foreign_memory_is_not_written():
 def test_pickles_and_copies(dtype):
     a = mx.arange(6).astype(getattr(mx, dtype)).reshape(2, 3).T
     for b in (pickle.loads(pickle.dumps(a)), copy.copy(a), copy.deepcopy(a)):
-        assert b.dtype == a.dtype and b.shape == a.shape and mx.array_equal(a, b).item()
+        assert b.dtype == a.dtype and b.shape == a.shape and a.tolist() == b.tolist()
     assert pickle.loads(pickle.dumps(a.dtype)) == a.dtype
     c = copy.copy(a)
     c[0] = 0
-    assert not mx.array_equal(a, c).item()
+    assert a.tolist() != c.tolist()
     empty = pickle.loads(pickle.dumps(mx.zeros((0, 3))))
     assert empty.shape == (0, 3)
 

@@ -33,6 +33,10 @@ array arange(double start, double stop, double step, DType dtype) {
         start, stop, step);
   const double length = std::max(0.0, std::ceil((stop - start) / step));
   check(length < 0x1p62, ErrorCode::kLimit, "arange", "{} elements are too many", length);
+  if (is_integral(dtype)) {  // whole steps, as in NumPy: the second value less the first
+    step = std::trunc(start + step) - std::trunc(start);
+    start = std::trunc(start);
+  }
   return array::make({static_cast<int64_t>(length)}, dtype, kArange, ArangeParams{start, step}, {});
 }
 

@@ -61,18 +61,17 @@ array slice(const array& x, const array& start, const std::vector<int>& axes, co
 
 array slice_update(const array& x, const array& update, const array& start, const std::vector<int>& axes) {
   const Starts starts = starts_of(x, start, axes, "slice_update");
-  // Axes that the update has not are taken whole; extents of one where x's axis has no start as well.
   array block = update;
   check(block.ndim() <= x.ndim(), ErrorCode::kShape, "slice_update",
         "an update of shape {} does not fit shape {}", update.shape(), x.shape());
-  Shape shape = x.shape();
-  const size_t lead = x.ndim() - block.ndim();
-  for (size_t i = 0; i < block.ndim(); ++i) {
-    const bool moves = std::count(starts.axes.begin(), starts.axes.end(), static_cast<int>(lead + i)) > 0;
-    const int64_t extent = block.shape()[i];
-    check(extent <= shape[lead + i], ErrorCode::kShape, "slice_update",
+  // Axes that the update has not are of one; extents of one broadcast where x's axis has no start.
+  Shape shape(x.ndim() - block.ndim(), 1);
+  for (const int64_t extent : block.shape()) shape.push_back(extent);
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    check(shape[i] <= x.shape()[i], ErrorCode::kShape, "slice_update",
           "an update of shape {} does not fit shape {}", update.shape(), x.shape());
-    if (moves || extent != 1) shape[lead + i] = extent;
+    const bool moves = std::count(starts.axes.begin(), starts.axes.end(), static_cast<int>(i)) > 0;
+    if (!moves && shape[i] == 1) shape[i] = x.shape()[i];
   }
   block = broadcast_to(astype(block, x.dtype()), shape);
   if (starts.axes.empty()) return slice_update(x, block, Shape(x.ndim()));

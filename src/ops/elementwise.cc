@@ -17,7 +17,9 @@ DType working_dtype(DType d, Domain domain, const OpInfo& op) {
   check(domain != Domain::integral || is_integral(d), ErrorCode::kDType, op.name,
         "takes integers or bools, not {}", name_of(d));
   check(d != DType::complex64, ErrorCode::kDType, op.name, "does not take complex64");
-  return d;
+  if (d != DType::bool_) return d;
+  check(&op != &kNegative, ErrorCode::kDType, op.name, "does not take bool: use logical_not");
+  return &op == &kLeftShift || &op == &kRightShift ? DType::uint8 : d;  // as in MLX: one bit cannot move
 }
 
 template <class R>
@@ -202,7 +204,6 @@ array abs(const array& x) {
   return unary<functor::Abs>(x);
 }
 array negative(const array& x) {
-  check(x.dtype() != DType::bool_, ErrorCode::kDType, "negative", "does not take bool: use logical_not");
   return unary<functor::Negative>(x);
 }
 array sign(const array& x) {

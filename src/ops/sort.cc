@@ -21,7 +21,7 @@ array along(const array& x, int axis, std::string_view name, F op) {
 
 array scan(bool product, const array& x, int axis, bool reverse, bool inclusive) {
   return along(x, axis, product ? "cumprod" : "cumsum", [&](const array& a) {
-    const array values = a.dtype() == DType::bool_ ? astype(a, DType::int32) : a;
+    const array values = a.dtype() == DType::bool_ && !product ? astype(a, DType::int32) : a;
     return array::make(values.shape(), values.dtype(), kScan, ScanParams{product, reverse, inclusive},
                        {values});
   });
