@@ -115,7 +115,9 @@ def test_prompt_cache(models, tmp_path):
         assert text_of(got) == text_of(want)
 
 
-@pytest.mark.parametrize("options", [("--q-bits", "4"), ("--q-bits", "8", "--dtype", "bfloat16"), ("--q-mode", "mxfp4")])
+@pytest.mark.parametrize(
+    "options", [("--q-bits", "4"), ("--q-bits", "8", "--dtype", "bfloat16"), ("--q-mode", "mxfp4")]
+)
 def test_convert(models, tmp_path, options):
     def convert(run, folder):
         args = ["-m", "mlx_lm", "convert", "--hf-path", str(models["llama"]), "--mlx-path", str(folder), "-q"]
