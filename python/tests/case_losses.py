@@ -36,7 +36,11 @@ loss(
     lambda w: (w.array(3, 5, seed=1), w.ints(3, high=5)),
     ({}, {"label_smoothing": 0.2}),
 )
-loss("cross_entropy", lambda w: (w.array(3, 5, seed=1), w.mx.softmax(w.array(3, 5, seed=2), axis=-1)), ({}, {"label_smoothing": 0.3}))
+loss(
+    "cross_entropy",
+    lambda w: (w.array(3, 5, seed=1), w.mx.softmax(w.array(3, 5, seed=2), axis=-1)),
+    ({}, {"label_smoothing": 0.3}),
+)
 loss("binary_cross_entropy", lambda w: (w.array(3, 5, seed=1, scale=20.0), probabilities(w)[1], w.array(3, 5, seed=3)))
 loss("binary_cross_entropy", probabilities, ({"with_logits": False},))
 loss("l1_loss", pair)

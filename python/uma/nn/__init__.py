@@ -1,5 +1,5 @@
 """Neural network layers, losses and initializers, with the names, parameters and results of ``mlx.nn``."""
 
 from . import init, losses
-from .layers import *  # noqa: F401,F403
+from .layers import *
 from .utils import average_gradients, value_and_grad

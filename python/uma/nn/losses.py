@@ -174,9 +174,7 @@ def hinge_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none
     return _reduce(mx.maximum(1 - inputs * targets, 0), reduction)
 
 
-def huber_loss(
-    inputs: mx.array, targets: mx.array, delta: float = 1.0, reduction: Reduction = "none"
-) -> mx.array:
+def huber_loss(inputs: mx.array, targets: mx.array, delta: float = 1.0, reduction: Reduction = "none") -> mx.array:
     """d^2 / 2 for differences d up to ``delta``, else delta * (d - delta / 2) (Huber 1964)."""
     diff = mx.abs(inputs - targets)
     return _reduce(mx.where(diff <= delta, 0.5 * mx.square(diff), delta * (diff - 0.5 * delta)), reduction)

@@ -87,9 +87,7 @@ class Module(dict):
 
     # Files
 
-    def load_weights(
-        self, file_or_weights: Union[str, List[Tuple[str, mx.array]]], strict: bool = True
-    ) -> "Module":
+    def load_weights(self, file_or_weights: Union[str, List[Tuple[str, mx.array]]], strict: bool = True) -> "Module":
         """Set the parameters from a ``.npz`` or ``.safetensors`` file, or from pairs of path and array.
 
         With ``strict`` the names and shapes must be exactly those of ``parameters()``; otherwise what the module

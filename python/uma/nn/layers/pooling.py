@@ -70,8 +70,7 @@ class _Pool(Module):
         n = self._dims
         if x.ndim != n + 2:
             raise ValueError(
-                f"[{type(self).__name__}] the input must have {n + 2} dimensions (N, {n} spatial, C), "
-                f"not {x.ndim}"
+                f"[{type(self).__name__}] the input must have {n + 2} dimensions (N, {n} spatial, C), not {x.ndim}"
             )
         if any(p for p, _ in self._padding):
             x = mx.pad(x, [(0, 0), *self._padding, (0, 0)], constant_values=self._padding_value(x.dtype))

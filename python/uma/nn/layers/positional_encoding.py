@@ -27,9 +27,7 @@ class RoPE(Module):
         return f"{self.dims}, traditional={self.traditional}"
 
     def __call__(self, x, offset: int = 0):
-        return mx.fast.rope(
-            x, self.dims, traditional=self.traditional, base=self.base, scale=self.scale, offset=offset
-        )
+        return mx.fast.rope(x, self.dims, traditional=self.traditional, base=self.base, scale=self.scale, offset=offset)
 
 
 class SinusoidalPositionalEncoding(Module):
@@ -106,9 +104,7 @@ class ALiBi(Module):
         slopes = powers(below) + powers(2 * below)[0::2][: num_heads - below]
         return mx.array(slopes, dtype=dtype).reshape(num_heads, 1, 1)
 
-    def __call__(
-        self, attention_scores: mx.array, offset: int = 0, mask: Optional[mx.array] = None
-    ) -> mx.array:
+    def __call__(self, attention_scores: mx.array, offset: int = 0, mask: Optional[mx.array] = None) -> mx.array:
         bias = ALiBi.create_alibi_matrix(
             q_sequence_length=attention_scores.shape[-2] + offset,
             k_sequence_length=attention_scores.shape[-1],

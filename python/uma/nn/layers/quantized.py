@@ -90,9 +90,7 @@ class QuantizedEmbedding(_Quantized):
              biases (num_embeddings, dims / group_size)
     """
 
-    def __init__(
-        self, num_embeddings: int, dims: int, group_size: int = None, bits: int = None, mode: str = "affine"
-    ):
+    def __init__(self, num_embeddings: int, dims: int, group_size: int = None, bits: int = None, mode: str = "affine"):
         super().__init__()
         self._settings(mode, group_size, bits)
         self._store(mx.random.normal(shape=(num_embeddings, dims), scale=math.sqrt(1 / dims)))
@@ -114,14 +112,10 @@ class QuantizedEmbedding(_Quantized):
         return self._multiply(x)
 
     def _extra_repr(self):
-        return (
-            f"{self.num_embeddings}, {self.dims}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
-        )
+        return f"{self.num_embeddings}, {self.dims}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
 
     @classmethod
-    def from_embedding(
-        cls, embedding_layer: Module, group_size: int = None, bits: int = None, mode: str = "affine"
-    ):
+    def from_embedding(cls, embedding_layer: Module, group_size: int = None, bits: int = None, mode: str = "affine"):
         """The quantized form of an Embedding."""
         layer = cls._empty(mode, group_size, bits)
         layer.num_embeddings, layer.dims = embedding_layer.weight.shape
@@ -237,9 +231,7 @@ class QQLinear(_Quantized):
     def from_linear(cls, linear_layer: Module, group_size: int = None, bits: int = None, mode: str = "nvfp4"):
         """The form of a Linear that quantizes its input; NotImplementedError if that has a bias."""
         if "bias" in linear_layer:
-            raise NotImplementedError(
-                f"[QQLinear] a bias is not supported: {linear_layer!r} must have bias=False"
-            )
+            raise NotImplementedError(f"[QQLinear] a bias is not supported: {linear_layer!r} must have bias=False")
         layer = cls.__new__(cls)
         Module.__init__(layer)
         layer._settings(mode, group_size, bits)

@@ -32,9 +32,7 @@ class RNN(Module):
     Raises ValueError if ``nonlinearity`` cannot be called, and for a wrong input shape.
     """
 
-    def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: Optional[Callable] = None
-    ):
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: Optional[Callable] = None):
         super().__init__()
         nonlinearity = tanh if nonlinearity is None else nonlinearity
         if not callable(nonlinearity):

@@ -173,9 +173,7 @@ class TransformerDecoderLayer(_Block):
 
     def __call__(self, x, memory, x_mask, memory_mask):
         x = self._residual(x, self.ln1, lambda y: self.dropout1(self.self_attention(y, y, y, x_mask)))
-        x = self._residual(
-            x, self.ln2, lambda y: self.dropout2(self.cross_attention(y, memory, memory, memory_mask))
-        )
+        x = self._residual(x, self.ln2, lambda y: self.dropout2(self.cross_attention(y, memory, memory, memory_mask)))
         return self._residual(x, self.ln3, lambda y: self._mlp(y, self.dropout3))
 
 
