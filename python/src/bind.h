@@ -104,6 +104,7 @@ auto on_stream(R (*f)(Args...)) {
 
 void bind_dtypes(nb::module_& m);
 void bind_devices(nb::module_& m);
+void bind_distributed(nb::module_& m);
 void bind_array(nb::module_& m);
 void bind_creation(nb::module_& m);
 void bind_elementwise(nb::module_& m);

@@ -24,8 +24,9 @@ nb::dict load_safetensors(const std::string& path, nb::dict& metadata) {
 /// A tensor of a GGUF file: floats as they are, quantized blocks as float16, the fastest axis last.
 array gguf_array(const std::shared_ptr<const GgufFile>& file, const GgufTensor& tensor) {
   const QuantTraits* row = traits_from_ggml(tensor.type);
-  check(row != nullptr, ErrorCode::kUnsupported, "gguf", "{}: tensor '{}' has the type {}, which cannot be read",
-        file->path(), tensor.name, tensor.type_name());
+  check(row != nullptr, ErrorCode::kUnsupported, "gguf",
+        "{}: tensor '{}' has the type {}, which cannot be read", file->path(), tensor.name,
+        tensor.type_name());
   const Shape shape(tensor.shape.rbegin(), tensor.shape.rend());
   const auto buffer = Buffer::view(tensor.data.data(), tensor.data.size(), file);
   const int64_t columns = shape.back(), rows = columns ? num_elements(shape) / columns : 0;
@@ -44,25 +45,31 @@ nb::object gguf_value(const GgufFile& file, const GgufEntry& entry) {
     if (!entry.is_array) return nb::cast(std::string(*file.find_string(key)));
     nb::list out;
     const auto strings = file.find_strings(key);
-    for (const std::string_view s : *strings) out.append(nb::steal(PyUnicode_DecodeUTF8(s.data(), static_cast<Py_ssize_t>(s.size()), "replace")));
+    for (const std::string_view s : *strings)
+      out.append(nb::steal(PyUnicode_DecodeUTF8(s.data(), static_cast<Py_ssize_t>(s.size()), "replace")));
     return out;
   }
   if (!entry.is_array) {
     if (const auto b = file.find_bool(key)) return nb::cast(array(*b));
-    if (const auto i = file.find_int(key)) return nb::cast(array(*i, *i > INT32_MAX || *i < INT32_MIN ? DType::int64 : DType::int32));
+    if (const auto i = file.find_int(key))
+      return nb::cast(array(*i, *i > INT32_MAX || *i < INT32_MIN ? DType::int64 : DType::int32));
     if (const auto f = file.find_float(key)) return nb::cast(array(*f, DType::float32));
     return nb::none();
   }
-  if (const auto v = file.find_ints(key)) return nb::cast(array(std::span<const int32_t>(*v), {static_cast<int64_t>(v->size())}));
-  if (const auto v = file.find_floats(key)) return nb::cast(array(std::span<const float>(*v), {static_cast<int64_t>(v->size())}));
+  if (const auto v = file.find_ints(key))
+    return nb::cast(array(std::span<const int32_t>(*v), {static_cast<int64_t>(v->size())}));
+  if (const auto v = file.find_floats(key))
+    return nb::cast(array(std::span<const float>(*v), {static_cast<int64_t>(v->size())}));
   return nb::cast(file.to_text(entry));
 }
 
 nb::dict load_gguf(const std::string& path, nb::dict& metadata) {
   const auto file = GgufFile::open(path);
-  for (const GgufEntry& entry : file->entries()) metadata[std::string(entry.key).c_str()] = gguf_value(*file, entry);
+  for (const GgufEntry& entry : file->entries())
+    metadata[std::string(entry.key).c_str()] = gguf_value(*file, entry);
   nb::dict out;
-  for (const GgufTensor& tensor : file->tensors()) out[std::string(tensor.name).c_str()] = gguf_array(file, tensor);
+  for (const GgufTensor& tensor : file->tensors())
+    out[std::string(tensor.name).c_str()] = gguf_array(file, tensor);
   return out;
 }
 
@@ -92,7 +99,8 @@ void bind_files(nb::module_& parent) {
     for (const auto& [name, a] : tensors) all.push_back(a);
     evaluate(all);
     std::map<std::string, std::string, std::less<>> texts;
-    for (auto [key, value] : metadata) texts.emplace(nb::cast<std::string>(key), nb::cast<std::string>(value));
+    for (auto [key, value] : metadata)
+      texts.emplace(nb::cast<std::string>(key), nb::cast<std::string>(value));
     write_safetensors(path, tensors, texts);
   });
   m.def("read_gguf", &load_gguf);

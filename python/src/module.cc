@@ -44,6 +44,7 @@ void bind_eval(nb::module_& m) {
 
 NB_MODULE(core, m) {
   using namespace uma::python;
+  nb::set_leak_warnings(false);  // a module's globals outlive it; what leaks in loops, tests find
   uma::install_backends();
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {
     try {
@@ -55,6 +56,7 @@ NB_MODULE(core, m) {
   m.doc() = "Arrays with lazy evaluation, their functions and transformations: MLX's API.";
   bind_dtypes(m);
   bind_devices(m);
+  bind_distributed(m);
   bind_array(m);
   bind_creation(m);
   bind_elementwise(m);

@@ -351,6 +351,7 @@ void bind_transforms(nb::module_& m) {
       "compile", [](nb::object f, const nb::object&, const nb::object&, bool) { return f; }, "fun"_a,
       "inputs"_a.none() = nb::none(), "outputs"_a.none() = nb::none(), "shapeless"_a = false,
       "The function itself: every evaluation is planned as a whole here, with or without compile.");
+  bind_custom(m);
   m.def(
       "disable_compile", [] {}, "Of no effect: see compile.");
   m.def(

@@ -110,18 +110,13 @@ uint8_t to_e4m3(float x) {
   return static_cast<uint8_t>(sign | (exponent == -6 ? units : ((exponent + 7) << 3) + units - 8));
 }
 
-// Nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6; ties to the even code.
+// Nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6; ties to the smaller.
 uint8_t to_e2m1(float x) {
+  constexpr float kMiddles[] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5};
   const float a = std::abs(x);
-  const uint8_t code = a > 5        ? 7
-                       : a >= 3.5f  ? 6
-                       : a > 2.5f   ? 5
-                       : a >= 1.75f ? 4
-                       : a > 1.25f  ? 3
-                       : a >= 0.75f ? 2
-                       : a > 0.25f  ? 1
-                                    : 0;
-  return code | (std::signbit(x) ? 8 : 0);
+  uint8_t code = 0;
+  for (const float middle : kMiddles) code = static_cast<uint8_t>(code + (a > middle));
+  return code && std::signbit(x) ? code | 8 : code;  // no negative zero
 }
 
 float from_e8m0(uint8_t v) {
@@ -253,7 +248,8 @@ uint8_t float_group(const float* x, int n, PackedMode mode, uint8_t* codes) {
     scale = from_e4m3(stored);
   } else {
     const float wanted = most / (mode == PackedMode::mxfp4 ? 6.0f : 448.0f);
-    const float power = wanted > 0 ? std::nearbyint(std::log2(wanted)) : -127;
+    // Upwards, so that the largest is not cut off.
+    const float power = wanted > 0 ? std::ceil(std::log2(wanted)) : 0;
     stored = static_cast<uint8_t>(std::clamp(power + 127, 0.0f, 254.0f));
     scale = from_e8m0(stored);
   }
