@@ -99,6 +99,7 @@ void bind_creation(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_shape(nb::module_& m);
 void bind_reduce(nb::module_& m);
+void bind_random(nb::module_& m);
 void bind_indexing(nb::module_& m);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);

@@ -75,6 +75,7 @@ NB_MODULE(core, m) {
   bind_reduce(m);
   bind_indexing(m);
   bind_matmul(m);
+  bind_random(m);
   bind_eval(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);

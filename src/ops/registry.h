@@ -8,6 +8,7 @@
 #include "ops/gather.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
+#include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
@@ -16,10 +17,20 @@
 namespace uma {
 
 inline constexpr const OpInfo* kStructuralOps[] = {
-    &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
-    &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
-    &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,   &kGather, &kScatter,
+    &kAstype,        &kArange,
+    &kReshape,       &kTranspose,
+    &kBroadcastTo,   &kContiguous,
+    &kStopGradient,  &kSelect,
+    &kSlice,         &kSliceUpdate,
+    &kTake,          &kTakeAlongAxis,
+    &kScatterAdd,    &kScatterAddAlongAxis,
+    &kConcatenate,   &kReduce,
+    &kArgReduce,     &kSoftmax,
+    &kMatmul,        &kSort,
+    &kArgsort,       &kScan,
+    &kGather,        &kScatter,
+    &kRandomBits,    &kRandomNormal,
+    &kRandomUniform, &kMakeComplex,
 };
 
 /// Every op: the elementwise tables and the ones above.
