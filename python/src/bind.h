@@ -104,6 +104,7 @@ void bind_indexing(nb::module_& m);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_fast(nb::module_& m);
+void bind_fft(nb::module_& m);
 void bind_transforms(nb::module_& m);
 
 }  // namespace uma::python

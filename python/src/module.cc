@@ -74,6 +74,7 @@ NB_MODULE(core, m) {
   bind_shape(m);
   bind_reduce(m);
   bind_indexing(m);
+  bind_fft(m);
   bind_matmul(m);
   bind_random(m);
   bind_eval(m);

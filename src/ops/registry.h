@@ -5,6 +5,7 @@
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
+#include "ops/fft.h"
 #include "ops/gather.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
@@ -30,7 +31,8 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kArgsort,       &kScan,
     &kGather,        &kScatter,
     &kRandomBits,    &kRandomNormal,
-    &kRandomUniform, &kMakeComplex,
+    &kRandomUniform, &kFft,
+    &kMakeComplex,
 };
 
 /// Every op: the elementwise tables and the ones above.
