@@ -98,7 +98,8 @@ const UnaryGradRow kUnaryGrads[] = {
     {&kCosh, [](const array& x, const array&) { return sinh(x); }},
     {&kTanh, [](const array&, const array& y) { return 1 - square(y); }},
     {&kArcsinh, [](const array& x, const array&) { return rsqrt(square(x) + 1); }},
-    {&kArccosh, [](const array& x, const array&) { return rsqrt(square(x) - 1); }},
+    // In two factors: their branches of the root are those of arccosh, also for complex numbers.
+    {&kArccosh, [](const array& x, const array&) { return rsqrt(x - 1) * rsqrt(x + 1); }},
     {&kArctanh, [](const array& x, const array&) { return reciprocal(1 - square(x)); }},
     {&kErf,
      [](const array& x, const array&) { return 2 / std::sqrt(std::numbers::pi) * exp(negative(square(x))); }},

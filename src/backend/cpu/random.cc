@@ -34,42 +34,50 @@ using VU = hn::Vec<DU>;
 using VF = hn::Vec<DF>;
 using VD = hn::Vec<DD>;
 
+// Two vectors of blocks: each is one long chain, and two of them keep the units of a core busy.
+struct Blocks {
+  VU x0, y0, x1, y1;
+};
 template <int kLeft>
-HWY_INLINE void mix(VU& x, VU& y) {
-  x = x + y;
-  y = hn::RotateRight<32 - kLeft>(y) ^ x;
+HWY_INLINE void mix(Blocks& b) {
+  b.x0 = b.x0 + b.y0;
+  b.x1 = b.x1 + b.y1;
+  b.y0 = hn::RotateRight<32 - kLeft>(b.y0) ^ b.x0;
+  b.y1 = hn::RotateRight<32 - kLeft>(b.y1) ^ b.x1;
 }
-HWY_INLINE void mix_even(VU& x, VU& y) {
-  mix<13>(x, y);
-  mix<15>(x, y);
-  mix<26>(x, y);
-  mix<6>(x, y);
+HWY_INLINE void mix_even(Blocks& b) {
+  mix<13>(b);
+  mix<15>(b);
+  mix<26>(b);
+  mix<6>(b);
 }
-HWY_INLINE void mix_odd(VU& x, VU& y) {
-  mix<17>(x, y);
-  mix<29>(x, y);
-  mix<16>(x, y);
-  mix<24>(x, y);
+HWY_INLINE void mix_odd(Blocks& b) {
+  mix<17>(b);
+  mix<29>(b);
+  mix<16>(b);
+  mix<24>(b);
 }
 
 // Threefry-2x32 of 20 rounds. source  Salmon et al., SC 2011
-HWY_INLINE void threefry(uint32_t key0, uint32_t key1, VU& x, VU& y) {
+HWY_INLINE void threefry(uint32_t key0, uint32_t key1, Blocks& b) {
   const DU d;
   const uint32_t key2 = key0 ^ key1 ^ 0x1BD11BDAu;
-  const auto inject = [&](uint32_t a, uint32_t b) {
-    x = x + hn::Set(d, a);
-    y = y + hn::Set(d, b);
+  const auto inject = [&](uint32_t x, uint32_t y) {
+    b.x0 = b.x0 + hn::Set(d, x);
+    b.x1 = b.x1 + hn::Set(d, x);
+    b.y0 = b.y0 + hn::Set(d, y);
+    b.y1 = b.y1 + hn::Set(d, y);
   };
   inject(key0, key1);
-  mix_even(x, y);
+  mix_even(b);
   inject(key1, key2 + 1);
-  mix_odd(x, y);
+  mix_odd(b);
   inject(key2, key0 + 2);
-  mix_even(x, y);
+  mix_even(b);
   inject(key0, key1 + 3);
-  mix_odd(x, y);
+  mix_odd(b);
   inject(key1, key2 + 4);
-  mix_even(x, y);
+  mix_even(b);
   inject(key2, key0 + 5);
 }
 
@@ -136,20 +144,27 @@ void draw_on_target(int form, float low, float range, const uint32_t* key, uint3
                     uint32_t* a, uint32_t* b) {
   const DU du;
   const auto lanes = static_cast<int64_t>(hn::Lanes(du));
-  for (int64_t i = 0; i < n; i += lanes) {
-    VU x = hn::Iota(du, c + static_cast<uint32_t>(i)), y = hn::Iota(du, d + static_cast<uint32_t>(i));
-    threefry(key[0], key[1], x, y);
-    x = drawn(form, low, range, x);
-    y = drawn(form, low, range, y);
-    if (i + lanes <= n) {
-      hn::StoreU(x, du, a + i);
-      hn::StoreU(y, du, b + i);
+  const auto from = [&](uint32_t counter, int64_t i) {
+    return hn::Iota(du, counter + static_cast<uint32_t>(i));
+  };
+  for (int64_t i = 0; i < n; i += 2 * lanes) {
+    Blocks v{from(c, i), from(d, i), from(c, i + lanes), from(d, i + lanes)};
+    threefry(key[0], key[1], v);
+    v = {drawn(form, low, range, v.x0), drawn(form, low, range, v.y0), drawn(form, low, range, v.x1),
+         drawn(form, low, range, v.y1)};
+    if (i + 2 * lanes <= n) {
+      hn::StoreU(v.x0, du, a + i);
+      hn::StoreU(v.x1, du, a + i + lanes);
+      hn::StoreU(v.y0, du, b + i);
+      hn::StoreU(v.y1, du, b + i + lanes);
     } else {
-      uint32_t last[2 * hn::MaxLanes(DU())];
-      hn::StoreU(x, du, last);
-      hn::StoreU(y, du, last + lanes);
+      uint32_t last[4 * hn::MaxLanes(DU())];
+      hn::StoreU(v.x0, du, last);
+      hn::StoreU(v.x1, du, last + lanes);
+      hn::StoreU(v.y0, du, last + 2 * lanes);
+      hn::StoreU(v.y1, du, last + 3 * lanes);
       std::copy_n(last, n - i, a + i);
-      std::copy_n(last + lanes, n - i, b + i);
+      std::copy_n(last + 2 * lanes, n - i, b + i);
     }
   }
 }
