@@ -111,6 +111,7 @@ void bind_elementwise(nb::module_& m);
 void bind_shape(nb::module_& m);
 void bind_quantized(nb::module_& m);
 void bind_reduce(nb::module_& m);
+void bind_random(nb::module_& m);
 void bind_indexing(nb::module_& m);
 void bind_inspect(nb::module_& m);
 void bind_manipulate(nb::module_& m);
@@ -120,6 +121,7 @@ void bind_products(nb::module_& m);
 void bind_search(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_files(nb::module_& m);
+void bind_fft(nb::module_& m);
 void bind_transforms(nb::module_& m);
 
 }  // namespace uma::python

@@ -1,5 +1,6 @@
 // Python values to arrays and back.
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/complex.h>
 
 #include <cstring>
 #include <limits>

@@ -45,7 +45,8 @@ constexpr std::pair<const char*, const char*> kAliases[] = {{"acos", "arccos"},
                                                             {"atan2", "arctan2"},
                                                             {"pow", "power"},
                                                             {"bitwise_left_shift", "left_shift"},
-                                                            {"bitwise_right_shift", "right_shift"}};
+                                                            {"bitwise_right_shift", "right_shift"},
+                                                            {"conj", "conjugate"}};
 
 // Methods of array; all are functions as well.
 constexpr const char* kMethods[] = {"abs",  "cos",        "exp",   "log", "log10", "log1p",
@@ -180,6 +181,9 @@ void bind_elementwise(nb::module_& m) {
         },
         nb::kw_only(), "stream"_a = nb::none());
   }
+  c.def("conj", [](const array& a) { return conjugate(a); });
+  c.def_prop_ro("real", [](const array& a) { return real(a); });
+  c.def_prop_ro("imag", [](const array& a) { return imag(a); });
   bind_composed(m);
 }
 

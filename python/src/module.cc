@@ -64,10 +64,12 @@ NB_MODULE(core, m) {
   bind_quantized(m);
   bind_reduce(m);
   bind_indexing(m);
+  bind_fft(m);
   bind_inspect(m);
   bind_manipulate(m);
   bind_matmul(m);
   bind_products(m);
+  bind_random(m);
   bind_search(m);
   bind_eval(m);
   bind_fast(m);

@@ -12,29 +12,36 @@ namespace uma {
 namespace {
 
 // The dtype that inputs are converted to before the kernel runs.
-DType working_dtype(DType d, Domain domain, const OpInfo& op) {
+DType working_dtype(DType d, Domain domain, bool complex, const OpInfo& op) {
   if (domain == Domain::inexact && !is_inexact(d)) return DType::float32;
   check(domain != Domain::integral || is_integral(d), ErrorCode::kDType, op.name,
         "takes integers or bools, not {}", name_of(d));
-  check(d != DType::complex64, ErrorCode::kDType, op.name, "does not take complex64");
+  check(complex || d != DType::complex64, ErrorCode::kDType, op.name, "does not take complex64");
   if (d != DType::bool_) return d;
   check(&op != &kNegative, ErrorCode::kDType, op.name, "does not take bool: use logical_not");
   return &op == &kLeftShift || &op == &kRightShift ? DType::uint8 : d;  // as in MLX: one bit cannot move
 }
 
+// The dtype of the result, of inputs that have been converted to d.
+DType result_dtype(const OpInfo& op, DType d) {
+  if (op.dtype == DTypeRule::boolean) return DType::bool_;
+  if (&op == &kMakeComplex) return DType::complex64;
+  const bool real = &op == &kAbs || &op == &kReal || &op == &kImag;
+  return real && d == DType::complex64 ? DType::float32 : d;
+}
+
 template <class R>
 array make_unary(const R& row, const array& x) {
-  const DType d = working_dtype(x.dtype(), R::domain, *row.op);
-  return array::make(x.shape(), R::rule == DTypeRule::boolean ? DType::bool_ : d, *row.op, {astype(x, d)},
-                     default_stream());
+  const DType d = working_dtype(x.dtype(), R::domain, functor::takes_complex<typename R::Functor>, *row.op);
+  return array::make(x.shape(), result_dtype(*row.op, d), *row.op, {astype(x, d)}, default_stream());
 }
 
 template <class R>
 array make_binary(const R& row, const array& x, const array& y) {
   DType d = promote(x.dtype(), y.dtype());
-  d = working_dtype(d, R::domain, *row.op);
+  d = working_dtype(d, R::domain, functor::takes_complex<typename R::Functor>, *row.op);
   const Shape shape = broadcast_shapes(x.shape(), y.shape(), row.op->name);
-  return array::make(shape, R::rule == DTypeRule::boolean ? DType::bool_ : d, *row.op,
+  return array::make(shape, result_dtype(*row.op, d), *row.op,
                      {broadcast_to(astype(x, d), shape), broadcast_to(astype(y, d), shape)},
                      default_stream());
 }
@@ -93,11 +100,16 @@ const UnaryGradRow kUnaryGrads[] = {
     {&kCosh, [](const array& x, const array&) { return sinh(x); }},
     {&kTanh, [](const array&, const array& y) { return 1 - square(y); }},
     {&kArcsinh, [](const array& x, const array&) { return rsqrt(square(x) + 1); }},
-    {&kArccosh, [](const array& x, const array&) { return rsqrt(square(x) - 1); }},
+    // In two factors: their branches of the root are those of arccosh, also for complex numbers.
+    {&kArccosh, [](const array& x, const array&) { return rsqrt(x - 1) * rsqrt(x + 1); }},
     {&kArctanh, [](const array& x, const array&) { return reciprocal(1 - square(x)); }},
     {&kErf,
      [](const array& x, const array&) { return 2 / std::sqrt(std::numbers::pi) * exp(negative(square(x))); }},
+    {&kErfinv, [](const array&, const array& y) { return std::sqrt(std::numbers::pi) / 2 * exp(square(y)); }},
     {&kSigmoid, [](const array&, const array& y) { return y * (1 - y); }},
+    // Of real numbers; complex_vjp has the others.
+    {&kConjugate, [](const array& x, const array&) { return ones_like(x); }},
+    {&kReal, [](const array& x, const array&) { return ones_like(x); }},
 };
 
 using BinaryGrad = array (*)(const array& x, const array& y, const array& z);
@@ -111,6 +123,10 @@ array mask(const array& test, const array& like) {
 // y where it is not `bad`, else 1: for a formula whose value there is multiplied by 0, and must not be inf.
 array unless(const array& bad, const array& y) {
   return where(bad, ones_like(y), y);
+}
+// exp(x) / (exp(x) + exp(y)), z being the logarithm of the sum.
+array share_of_sum(const array& x, const array& y, const array& z) {
+  return x.dtype() == DType::complex64 ? exp(x - z) : sigmoid(x - y);
 }
 const BinaryGradRow kBinaryGrads[] = {
     {&kAdd, [](const array& x, const array&, const array&) { return ones_like(x); },
@@ -135,8 +151,8 @@ const BinaryGradRow kBinaryGrads[] = {
      [](const array& x, const array& y, const array&) { return mask(less_equal(x, y), x); }},
     {&kMinimum, [](const array& x, const array& y, const array&) { return mask(less(x, y), x); },
      [](const array& x, const array& y, const array&) { return mask(greater_equal(x, y), x); }},
-    {&kLogaddexp, [](const array& x, const array& y, const array&) { return sigmoid(x - y); },
-     [](const array& x, const array& y, const array&) { return sigmoid(y - x); }},
+    {&kLogaddexp, [](const array& x, const array& y, const array& z) { return share_of_sum(x, y, z); },
+     [](const array& x, const array& y, const array& z) { return share_of_sum(y, x, z); }},
     {&kArctan2, [](const array& x, const array& y, const array&) { return y / (square(x) + square(y)); },
      [](const array& x, const array& y, const array&) { return negative(x) / (square(x) + square(y)); }},
 };
@@ -155,15 +171,52 @@ array binary_slope(const Node& node, const array& z, int argnum) {
 
 }  // namespace
 
+namespace {
+
+// How a change of x moves a function of complex numbers that has no complex derivative: linear in the real
+// and imaginary parts of t. These are the only such functions.
+std::optional<array> complex_vjp(const Node& node, const array& y, const array& t) {
+  const array& x = node.inputs[0];
+  if (node.op == &kAbs) return t * sign(x);
+  if (node.op == &kConjugate) return conjugate(t);
+  if (node.op == &kReal) return make_complex(t, zeros_like(t));
+  if (node.op == &kImag) return make_complex(zeros_like(t), t);
+  if (node.op == &kSign) {  // what is at right angles to x, over |x|
+    const array size = abs(x), along = real(conjugate(y) * t);
+    const array none = equal(size, zeros_like(size));
+    return where(none, zeros_like(t), (t - y * along) / where(none, ones_like(size), size));
+  }
+  return {};
+}
+std::optional<array> complex_jvp(const Node& node, const array& y, const array& t) {
+  if (node.op == &kAbs) return real(conjugate(sign(node.inputs[0])) * t);
+  if (node.op == &kConjugate) return conjugate(t);
+  if (node.op == &kReal) return real(t);
+  if (node.op == &kImag) return imag(t);
+  if (node.op == &kSign) return complex_vjp(node, y, t);  // its own transpose
+  return {};
+}
+
+// Of dL/dRe + i dL/dIm, as the transpose of a product with the slope.
+array transposed_slope(const array& slope) {
+  return slope.dtype() == DType::complex64 ? conjugate(slope) : slope;
+}
+
+}  // namespace
+
 std::vector<array> unary_vjp(const Node& node, std::span<const array> outputs,
                              std::span<const array> cotangents, std::span<const int>) {
   if (outputs[0].dtype() == DType::bool_) return {zeros_like(node.inputs[0])};
-  return {cotangents[0] * unary_slope(node, outputs[0])};
+  if (node.inputs[0].dtype() == DType::complex64)
+    if (const auto g = complex_vjp(node, outputs[0], cotangents[0])) return {*g};
+  return {cotangents[0] * transposed_slope(unary_slope(node, outputs[0]))};
 }
 
 std::vector<array> unary_jvp(const Node& node, std::span<const array> outputs,
                              std::span<const array> tangents, std::span<const int>) {
   if (outputs[0].dtype() == DType::bool_) return {zeros_like(outputs[0])};
+  if (node.inputs[0].dtype() == DType::complex64)
+    if (const auto t = complex_jvp(node, outputs[0], tangents[0])) return {*t};
   return {tangents[0] * unary_slope(node, outputs[0])};
 }
 
@@ -174,7 +227,7 @@ std::vector<array> binary_vjp(const Node& node, std::span<const array> outputs,
     if (outputs[0].dtype() == DType::bool_)
       out.push_back(zeros_like(node.inputs[static_cast<size_t>(argnum)]));
     else
-      out.push_back(cotangents[0] * binary_slope(node, outputs[0], argnum));
+      out.push_back(cotangents[0] * transposed_slope(binary_slope(node, outputs[0], argnum)));
   }
   return out;
 }
@@ -196,7 +249,7 @@ std::pair<std::vector<array>, std::vector<int>> elementwise_vmap(const Node& nod
   // Kernels want inputs of one shape.
   std::vector<array> aligned = batch_first(inputs, axes);
   const Shape shape = aligned[0].shape();
-  const DType dtype = node.op->dtype == DTypeRule::boolean ? DType::bool_ : aligned.back().dtype();
+  const DType dtype = result_dtype(*node.op, aligned.back().dtype());
   return {{array::make(shape, dtype, *node.op, std::move(aligned), node.stream)}, {0}};
 }
 
@@ -299,8 +352,21 @@ array arctanh(const array& x) {
 array erf(const array& x) {
   return unary<functor::Erf>(x);
 }
+array erfinv(const array& x) {
+  return unary<functor::Erfinv>(x);
+}
 array sigmoid(const array& x) {
   return unary<functor::Sigmoid>(x);
+}
+
+array conjugate(const array& x) {
+  return unary<functor::Conjugate>(x);
+}
+array real(const array& x) {
+  return unary<functor::Real>(x);
+}
+array imag(const array& x) {
+  return unary<functor::Imag>(x);
 }
 
 array add(const array& x, const array& y) {
@@ -374,6 +440,27 @@ array left_shift(const array& x, const array& y) {
 }
 array right_shift(const array& x, const array& y) {
   return binary<functor::RightShift>(x, y);
+}
+
+array make_complex(const array& re, const array& im) {
+  check(re.shape() == im.shape(), ErrorCode::kShape, "make_complex", "parts of shapes {} and {}", re.shape(),
+        im.shape());
+  return array::make(re.shape(), DType::complex64, kMakeComplex,
+                     {astype(re, DType::float32), astype(im, DType::float32)}, default_stream());
+}
+
+std::vector<array> make_complex_vjp(const Node&, std::span<const array>, std::span<const array> cotangents,
+                                    std::span<const int> argnums) {
+  std::vector<array> out;
+  for (const int argnum : argnums) out.push_back(argnum == 0 ? real(cotangents[0]) : imag(cotangents[0]));
+  return out;
+}
+
+std::vector<array> make_complex_jvp(const Node& node, std::span<const array>, std::span<const array> tangents,
+                                    std::span<const int> argnums) {
+  array re = zeros_like(node.inputs[0]), im = re;
+  for (size_t i = 0; i < argnums.size(); ++i) (argnums[i] == 0 ? re : im) = tangents[i];
+  return {make_complex(re, im)};
 }
 
 array weak(double value, const array& like) {

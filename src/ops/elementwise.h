@@ -111,8 +111,14 @@ inline constexpr OpInfo kArccosh =
 inline constexpr OpInfo kArctanh =
     detail::unary("arctanh", "Inverse hyperbolic tangent.", DTypeRule::promote_inexact, 3, {-0.8, 0.8});
 inline constexpr OpInfo kErf = detail::unary("erf", "Error function.", DTypeRule::promote_inexact, 2);
+inline constexpr OpInfo kErfinv = detail::unary("erfinv", "Inverse error function; NaN outside -1 to 1.",
+                                                DTypeRule::promote_inexact, 1, {-0.9, 0.9});
 inline constexpr OpInfo kSigmoid =
     detail::unary("sigmoid", "1 / (1 + exp(-x)).", DTypeRule::promote_inexact, 3);
+
+inline constexpr OpInfo kConjugate = detail::unary("conjugate", "The imaginary part turned over.");
+inline constexpr OpInfo kReal = detail::unary("real", "Real part; float32 of complex64.");
+inline constexpr OpInfo kImag = detail::unary("imag", "Imaginary part; float32 of complex64, else zero.");
 
 inline constexpr OpInfo kAdd = detail::binary("add", "x + y, broadcast.");
 inline constexpr OpInfo kSubtract = detail::binary("subtract", "x - y, broadcast.");
@@ -188,7 +194,11 @@ inline constexpr auto kUnaryOps =
                Row<functor::Arccosh, Domain::inexact>{&kArccosh},
                Row<functor::Arctanh, Domain::inexact>{&kArctanh},
                Row<functor::Erf, Domain::inexact>{&kErf},
-               Row<functor::Sigmoid, Domain::inexact>{&kSigmoid}};
+               Row<functor::Erfinv, Domain::inexact>{&kErfinv},
+               Row<functor::Sigmoid, Domain::inexact>{&kSigmoid},
+               Row<functor::Conjugate>{&kConjugate},
+               Row<functor::Real>{&kReal},
+               Row<functor::Imag>{&kImag}};
 
 inline constexpr auto kBinaryOps =
     std::tuple{Row<functor::Add>{&kAdd},
@@ -217,8 +227,9 @@ inline constexpr auto kBinaryOps =
                Row<functor::RightShift, Domain::integral>{&kRightShift}};
 
 // One sentence each stands in the rows above. Unary ops that need floats turn integers into float32; binary
-// ops promote (base/dtype.h) and broadcast. throws  Shape where shapes do not broadcast; DType where the
-// op takes integers only.
+// ops promote (base/dtype.h) and broadcast. complex64 is taken by most; where it has an order, real parts go
+// first. Gradients of complex inputs are dL/dRe + i dL/dIm, as in MLX. throws  Shape where shapes do not
+// broadcast; DType where the op takes integers only.
 array abs(const array& x);
 array negative(const array& x);
 array sign(const array& x);
@@ -252,7 +263,11 @@ array arcsinh(const array& x);
 array arccosh(const array& x);
 array arctanh(const array& x);
 array erf(const array& x);
+array erfinv(const array& x);
 array sigmoid(const array& x);
+array conjugate(const array& x);
+array real(const array& x);
+array imag(const array& x);
 
 array add(const array& x, const array& y);
 array subtract(const array& x, const array& y);
@@ -278,6 +293,21 @@ array bitwise_or(const array& x, const array& y);
 array bitwise_xor(const array& x, const array& y);
 array left_shift(const array& x, const array& y);
 array right_shift(const array& x, const array& y);
+
+/// complex64 with these parts, float32 of one shape.
+array make_complex(const array& re, const array& im);
+std::vector<array> make_complex_vjp(const Node&, std::span<const array>, std::span<const array>,
+                                    std::span<const int>);
+std::vector<array> make_complex_jvp(const Node&, std::span<const array>, std::span<const array>,
+                                    std::span<const int>);
+inline constexpr OpInfo kMakeComplex{.name = "make_complex",
+                                     .args = "re, im",
+                                     .doc = "Complex numbers of their parts.",
+                                     .dtype = DTypeRule::custom,
+                                     .fusion = Fusion::elementwise,
+                                     .vjp = make_complex_vjp,
+                                     .jvp = make_complex_jvp,
+                                     .vmap = elementwise_vmap};
 
 /// x where condition is true, else y; all three broadcast.
 std::vector<array> select_vjp(const Node&, std::span<const array>, std::span<const array>,

@@ -18,7 +18,11 @@ array matmul(const array& x, const array& y) {
   const DType d = promote(x.dtype(), y.dtype());
   check(is_inexact(d), ErrorCode::kDType, "matmul", "takes floats, not {} and {}", name_of(x.dtype()),
         name_of(y.dtype()));
-  check(d != DType::complex64, ErrorCode::kDType, "matmul", "does not take complex64");
+  if (d == DType::complex64) {  // four real products
+    const array a = astype(x, d), b = astype(y, d);
+    const array xr = real(a), xi = imag(a), yr = real(b), yi = imag(b);
+    return make_complex(matmul(xr, yr) - matmul(xi, yi), matmul(xr, yi) + matmul(xi, yr));
+  }
   const bool row = x.ndim() == 1, column = y.ndim() == 1;
   const array a = astype(row ? expand_dims(x, {0}) : x, d), b = astype(column ? expand_dims(y, {1}) : y, d);
   check(a.shape(-1) == b.shape(-2), ErrorCode::kShape, "matmul",

@@ -35,7 +35,6 @@ DType sum_dtype(DType d) {
 
 array reduce(Reduction kind, std::string_view name, const array& x, const Axes& axes, bool keepdims) {
   ReduceParams params{kind, normalized(x, axes, name)};
-  check(x.dtype() != DType::complex64, ErrorCode::kDType, name, "does not take complex64");
   Shape shape = x.shape();
   for (const int axis : params.axes) {
     check((kind != Reduction::max && kind != Reduction::min) || shape[static_cast<size_t>(axis)] > 0,
@@ -53,7 +52,6 @@ array reduce(Reduction kind, std::string_view name, const array& x, const Axes& 
 array arg_reduce(bool largest, const array& x, int axis, bool keepdims) {
   const std::string_view name = largest ? "argmax" : "argmin";
   axis = normalize_axis(axis, x.ndim(), name);
-  check(x.dtype() != DType::complex64, ErrorCode::kDType, name, "does not take complex64");
   Shape shape = x.shape();
   check(shape[static_cast<size_t>(axis)] > 0, ErrorCode::kInvalidArgument, name,
         "an empty axis of shape {} has none", shape);
@@ -67,6 +65,11 @@ double count_of(const array& x, const Axes& axes) {
   double n = 1;
   for (const int axis : normalized(x, axes, "mean")) n *= static_cast<double>(x.shape(axis));
   return n;
+}
+
+// Halves would overflow, or stop growing, long before their mean does.
+DType wide_dtype(DType d) {
+  return d == DType::float64 || d == DType::complex64 ? d : DType::float32;
 }
 
 array inexact(const array& x) {
@@ -96,19 +99,20 @@ array any(const array& x, const Axes& axes, bool keepdims) {
 
 array mean(const array& x, const Axes& axes, bool keepdims) {
   const array values = inexact(x);
-  // A half would overflow, or stop growing, long before its mean does.
-  const DType wide = values.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  const DType wide = wide_dtype(values.dtype());
   return astype(sum(astype(values, wide), axes, keepdims) / array(count_of(x, axes), wide), values.dtype());
 }
 
 array var(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
   const array values = inexact(x);
-  const DType wide = values.dtype() == DType::float64 ? DType::float64 : DType::float32;
+  const DType wide = wide_dtype(values.dtype());
   const array w = astype(values, wide);
   const array centred = w - mean(w, axes, true);
-  return astype(sum(square(centred), axes, keepdims) /
-                    array(std::max(0.0, count_of(x, axes) - static_cast<double>(ddof)), wide),
-                values.dtype());
+  const bool complex = wide == DType::complex64;  // the variance of complex numbers is real
+  const array squares = complex ? square(real(centred)) + square(imag(centred)) : square(centred);
+  const double n = std::max(0.0, count_of(x, axes) - static_cast<double>(ddof));
+  return astype(sum(squares, axes, keepdims) / array(n, squares.dtype()),
+                complex ? DType::float32 : values.dtype());
 }
 
 array logsumexp(const array& x, const Axes& axes, bool keepdims) {
@@ -155,7 +159,8 @@ std::vector<array> reduce_vjp(const Node& node, std::span<const array> outputs,
       const array rows =
           flatten(moved, static_cast<int>(x.ndim() - params.axes.size()), static_cast<int>(x.ndim()) - 1);
       const array others = cumprod(rows, -1, false, false) * cumprod(rows, -1, true, false);
-      return {cotangents[0] * transpose(reshape(others, moved.shape()), back)};
+      const array grad = transpose(reshape(others, moved.shape()), back);
+      return {cotangents[0] * (x.dtype() == DType::complex64 ? conjugate(grad) : grad)};
     }
     case Reduction::max:
     case Reduction::min: {
@@ -179,7 +184,8 @@ std::vector<array> reduce_jvp(const Node& node, std::span<const array> outputs,
   if (params.kind == Reduction::all || params.kind == Reduction::any) return {zeros_like(outputs[0])};
   const std::vector<array> one{ones_like(outputs[0])};
   const int argnum = 0;
-  const array slope = reduce_vjp(node, outputs, one, std::span<const int>(&argnum, 1))[0];
+  array slope = reduce_vjp(node, outputs, one, std::span<const int>(&argnum, 1))[0];
+  if (slope.dtype() == DType::complex64) slope = conjugate(slope);  // vjp gives the transpose
   return {sum(tangents[0] * slope, axes, true)};
 }
 

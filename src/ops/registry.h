@@ -6,8 +6,10 @@
 #include "ops/creation.h"
 #include "ops/cumulative.h"
 #include "ops/elementwise.h"
+#include "ops/fft.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
+#include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/scatter.h"
 #include "ops/shape.h"
@@ -18,10 +20,23 @@
 namespace uma {
 
 inline constexpr const OpInfo* kStructuralOps[] = {
-    &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
-    &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
-    &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,        &kGather, &kScatter,     &kAsStrided, &kCumulative,    &kDepends,    &kView,
+    &kAstype,        &kArange,
+    &kReshape,       &kTranspose,
+    &kBroadcastTo,   &kContiguous,
+    &kStopGradient,  &kSelect,
+    &kSlice,         &kSliceUpdate,
+    &kTake,          &kTakeAlongAxis,
+    &kScatterAdd,    &kScatterAddAlongAxis,
+    &kConcatenate,   &kReduce,
+    &kArgReduce,     &kSoftmax,
+    &kMatmul,        &kSort,
+    &kArgsort,       &kScan,
+    &kGather,        &kScatter,
+    &kAsStrided,     &kCumulative,
+    &kDepends,       &kView,
+    &kRandomBits,    &kRandomNormal,
+    &kRandomUniform, &kFft,
+    &kMakeComplex,
 };
 
 /// Every op: the elementwise tables and the ones above.

@@ -80,8 +80,10 @@ void for_rows(const Shape& shape, std::span<const Strides> strides, Row row) {
 }
 
 // Dtypes that a row's functor is compiled for.
-template <Domain kDomain, class F>
+template <Domain kDomain, bool kComplex, class F>
 void dispatch(DType dtype, const OpInfo& op, F&& f) {
+  if constexpr (kComplex)
+    if (dtype == DType::complex64) return f.template operator()<complex64>();
   if constexpr (kDomain == Domain::inexact) {
     dispatch_float(dtype, op.name, f);
   } else if constexpr (kDomain == Domain::integral) {
@@ -100,10 +102,23 @@ void dispatch(DType dtype, const OpInfo& op, F&& f) {
 }
 
 template <class R>
+inline constexpr bool on_complex = functor::takes_complex<typename R::Functor>;
+
+// Parts of complex numbers are floats; whatever else is no test stays what it was.
+template <class R, class T>
+struct Result {
+  using type = std::conditional_t<R::rule == DTypeRule::boolean, bool, T>;
+};
+template <class R>
+struct Result<R, complex64> {
+  using type = std::invoke_result_t<typename R::Functor, complex64>;
+};
+
+template <class R>
 void unary_kernel(KernelArgs& args) {
   using F = typename R::Functor;
-  dispatch<R::domain>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
-    using Out = std::conditional_t<R::rule == DTypeRule::boolean, bool, T>;
+  dispatch<R::domain, on_complex<R>>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
+    using Out = typename Result<R, T>::type;
     // No handle on the input is kept: a second one would stop its memory from being taken.
     const Strides strides[] = {args.in(0).strides()};
     const T* in = args.in(0).data<T>();
@@ -118,7 +133,7 @@ void unary_kernel(KernelArgs& args) {
 template <class R>
 void binary_kernel(KernelArgs& args) {
   using F = typename R::Functor;
-  dispatch<R::domain>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
+  dispatch<R::domain, on_complex<R>>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
     using Out = std::conditional_t<R::rule == DTypeRule::boolean, bool, T>;
     const auto x = args.in(0).strides(), y = args.in(1).strides();
     const T *a = args.in(0).data<T>(), *b = args.in(1).data<T>();
@@ -132,6 +147,15 @@ void binary_kernel(KernelArgs& args) {
     for_rows(args.out().shape(), strides, [&](const auto& offsets, const auto& steps, int64_t at, int64_t n) {
       binary_row<F>(a + offsets[0], steps[0], b + offsets[1], steps[1], out + at, n);
     });
+  });
+}
+
+void make_complex_kernel(KernelArgs& args) {
+  const Strides strides[] = {args.in(0).strides(), args.in(1).strides()};
+  const auto *re = args.in(0).data<float>(), *im = args.in(1).data<float>();
+  auto* out = args.allocate().mutable_data<complex64>();
+  for_rows(args.out().shape(), strides, [&](const auto& o, const auto& s, int64_t at, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) out[at + i] = {re[o[0] + i * s[0]], im[o[1] + i * s[1]]};
   });
 }
 
@@ -179,6 +203,7 @@ bool register_binary(const std::tuple<R...>& rows) {
 }  // namespace
 
 const bool elementwise_registered = register_unary(kUnaryOps) && register_binary(kBinaryOps) &&
+                                    register_kernel(kMakeComplex, DeviceType::cpu, make_complex_kernel) &&
                                     register_kernel(kSelect, DeviceType::cpu, select_kernel);
 
 }  // namespace uma::cpu

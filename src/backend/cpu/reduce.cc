@@ -53,12 +53,19 @@ acc_t<T> sum_row(const T* x, int64_t n) {
 
 // max(a, b) for which NaN wins.
 template <bool kMax, class A>
-A better(A a, A b) {
+A better_real(A a, A b) {
   if constexpr (std::is_floating_point_v<A>) {
     if (a != a) return a;
     if (b != b) return b;
   }
   return (kMax ? b > a : b < a) ? b : a;
+}
+template <bool kMax, class A>
+A better(A a, A b) {
+  if constexpr (functor::is_complex<A>)
+    return kMax ? functor::Maximum{}(a, b) : functor::Minimum{}(a, b);
+  else
+    return better_real<kMax>(a, b);
 }
 
 template <class T>
@@ -89,8 +96,9 @@ acc_t<T> reduce_row(Reduction kind, const T* x, int64_t n) {
 }
 
 template <class F>
-void dispatch_real(DType dtype, F&& f) {
+void dispatch_any(DType dtype, F&& f) {
   if (dtype == DType::bool_) return f.template operator()<bool>();
+  if (dtype == DType::complex64) return f.template operator()<complex64>();
   if (is_floating(dtype)) return dispatch_float(dtype, "reduce", f);
   dispatch_integer(dtype, "reduce", f);
 }
@@ -120,7 +128,7 @@ void reduce_kernel(KernelArgs& args) {
   const array x = reduced_last(args.in(0), p.axes);
   array& out = args.allocate();
   const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
-  dispatch_real(x.dtype(), [&]<class T>() {
+  dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     T* y = out.mutable_data<T>();
     if (rows == 1 && p.kind == Reduction::sum && n > 4 * kGrain) {
@@ -149,7 +157,7 @@ uint32_t arg_row(const T* x, int64_t n) {
   A value = static_cast<A>(x[0]);
   for (int64_t i = 1; i < n && value == value; ++i) {
     const A v = static_cast<A>(x[i]);
-    if ((kMax ? v > value : v < value) || v != v) {
+    if ((kMax ? functor::Greater{}(v, value) : functor::Less{}(v, value)) || v != v) {
       best = i;
       value = v;
     }
@@ -162,7 +170,7 @@ void arg_reduce_kernel(KernelArgs& args) {
   const array x = reduced_last(args.in(0), {p.axis});
   array& out = args.allocate();
   const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
-  dispatch_real(x.dtype(), [&]<class T>() {
+  dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     uint32_t* y = out.mutable_data<uint32_t>();
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
