@@ -152,12 +152,10 @@ a[mx.array([0, 1]), :, None]
 a[mx.array([1.0])]
 a[[0, 1]]
 a[mx.array([], dtype=mx.int32)]
-a[mx.array(0):mx.array(1)]
 f[0, :, mx.array([0, 1])]
 f[mx.array([0, 1]), :, mx.array([0, 1])]
 f[:, mx.array([0, 1]), mx.array([[0], [1]])]
 f[None, mx.array([0]), ..., 0]
-a[np.array([0, 1])]
 a[np.int32(1)]
 """.strip().split("\n")
 
@@ -175,6 +173,12 @@ def test_integers_out_of_range_are_errors():
         assert isinstance(raised(expression), IndexError), expression
     for expression in ["mx.eval(a[mx.array(7)])", "mx.eval(mx.take(a, mx.array([9])))"]:
         assert isinstance(raised(expression), (IndexError, ValueError)), expression
+
+
+def test_more_indices_than_mlx_takes():
+    a = mx.arange(6).reshape(2, 3)
+    assert a[mx.array(0):mx.array(1)].tolist() == [[0, 1, 2]]
+    assert a[np.array([1, 0])].tolist() == [[3, 4, 5], [0, 1, 2]]
 
 
 def test_slices_are_copies_to_the_reader():
