@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "cli/chat.h"
 #include "cli/conversation.h"
 #include "cli/interrupt.h"
@@ -12,7 +13,6 @@
 #include "cli/text_printer.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
-#include "io/utf8.h"
 #include "models/open.h"
 
 namespace uma::cli {
