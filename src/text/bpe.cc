@@ -14,8 +14,6 @@
 namespace uma {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
-
 // GPT-2's alphabet: printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards.
 struct Alphabet {
   std::array<std::string, 256> spelling;
@@ -40,12 +38,14 @@ class Bpe final : public Tokenizer {
  public:
   Bpe(VocabData data, const PreTokenizerRule& rule) : Tokenizer(std::move(data)), rule_(rule) {
     add_bos_ = rule.add_bos;
-    add_sep_ = rule.add_sep;
     for (const std::string_view merge : data_.merges)
       check(merge.find(' ', 1) != std::string_view::npos, ErrorCode::kFormat, "tokenizer",
             "the merge '{}' names no two tokens", std::string(merge.substr(0, 80)));
-    if (data_.model == "gpt2" && !data_.bos && 11 < size()) data_.bos = 11;
-    if (data_.model == "gpt2" && !data_.eos && 11 < size()) data_.eos = 11;
+    if (rule.always_bos) data_.add_bos = true;
+    if (data_.model == "gpt2" && 11 < size()) {  // where GPT-2's end of text would be, whatever stands there
+      if (!data_.bos && !rule.no_bos) data_.bos = 11;
+      if (!data_.eos) data_.eos = 11;
+    }
   }
 
  private:
@@ -106,10 +106,9 @@ class Bpe final : public Tokenizer {
     const Tables& t = tables();
     std::string text;
     if (rule_.escape_spaces) {
-      for (const char c : raw) c == ' ' ? text.append(kSpace) : text.append(1, c);
-      text = utf8_repaired(text);
+      text = utf8_as_read(escape_spaces(raw));
     } else {
-      text = utf8_repaired(raw);
+      text = utf8_as_read(raw);
     }
     check(text.size() < UINT32_MAX, ErrorCode::kLimit, "tokenizer", "a text of {} bytes is too long",
           text.size());
@@ -182,16 +181,7 @@ class Bpe final : public Tokenizer {
   std::string text_of(int32_t id) const override {
     std::string text;
     const std::string_view from = token(id);
-    if (rule_.raw) {
-      if (from.size() == 6 && from.starts_with("<0x") && from[5] == '>' && type(id) == TokenType::byte)
-        return std::string(1, static_cast<char>(std::stoi(std::string(from.substr(3, 2)), nullptr, 16)));
-      for (size_t i = 0; i < from.size();) {
-        const bool space = from.substr(i).starts_with(kSpace);
-        text += space ? ' ' : from[i];
-        i += space ? kSpace.size() : 1;
-      }
-      return text;
-    }
+    if (rule_.raw) return unescape_spaces(from);
     for (size_t i = 0; i < from.size();) {
       const size_t n = utf8_valid_length(from, i);
       const auto c = static_cast<unsigned char>(from[i]);
