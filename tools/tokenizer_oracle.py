@@ -19,6 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 import tokenizer_texts
 import tokenizer_vocabs
@@ -149,8 +150,8 @@ def specials_of(path):
     return out
 
 
-def requests_for(path, cases, seed, broken):
-    requests = [(flags, text) for text in tokenizer_texts.fixed_texts() for flags in (0,)]
+def requests_for(path, cases, seed, broken, fixed):
+    requests = [(0, text) for text in tokenizer_texts.fixed_texts()] if fixed else []
     for i, text in enumerate(tokenizer_texts.texts(cases, seed, specials_of(path), broken)):
         requests.append((i % 4, text))
     return requests
@@ -173,10 +174,10 @@ def shortened(same, text, limit=400):
     return text
 
 
-def compare(args, path, name=None, seed=1):
+def compare(args, path, name=None, seed=1, alias=False):
     """How many answers differ."""
     name = name or pathlib.Path(path).stem
-    requests = requests_for(path, args.cases, seed, not args.valid)
+    requests = requests_for(path, args.cases // 4 if alias else args.cases, seed, not args.valid, fixed=not (alias or args.no_fixed))
     if not args.no_pieces:
         requests.insert(0, ("v", b""))
     theirs = ask_llama(path, requests)
@@ -215,19 +216,74 @@ def compare(args, path, name=None, seed=1):
     return bad
 
 
+def freeze(path, folder):
+    """A golden: texts, llama.cpp's ids for them, and which tokens end an answer."""
+    specials = specials_of(path)[6:]
+    specials = [t for i, t in enumerate(specials) if t and (i < 12 or i % 8 == 0)]
+    texts = [t.encode() for t in tokenizer_texts.golden_texts()]
+    texts += [b"a" + t + b"b" + t for t in tokenizer_texts.BROKEN if t not in (b"\xf4\x90\x80\x80",)]
+    requests = [(0, t) for t in texts] + [(1, b""), (1, b"Hello"), (1, b" Hello\n")]
+    for i, special in enumerate(specials):
+        text = ("%s %s  Hi%s\n" % (special, specials[i - 1], special)).encode()
+        requests += [(0, text), (3, text)]
+    answers = ask_llama(path, [("v", b"")] + requests)
+    rows = []
+    for (flags, text), ids in zip(requests, answers[1:]):
+        if ids is None:
+            continue
+        try:
+            rows.append({"flags": flags, "text": text.decode(), "ids": ids})
+        except UnicodeDecodeError:
+            rows.append({"flags": flags, "hex": text.hex(), "ids": ids})
+    pieces = zlib.crc32(b"".join(struct.pack("<I", len(a)) + a + struct.pack("<I", len(b)) + b for a, b, _ in answers[0]))
+    golden = {"file": pathlib.Path(path).name, "tokens": len(answers[0]), "pieces_crc32": pieces,
+              "end_ids": [i for i, (_, _, end) in enumerate(answers[0]) if end]}
+    write_golden(folder, MODEL_NAMES.get(pathlib.Path(path).stem, pathlib.Path(path).stem), golden, rows)
+
+
+# What the store calls the models of the catalogue.
+MODEL_NAMES = {"sha256-1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32": "qwen25_coder_05b",
+               "sha256-a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818": "gemma3_270m"}
+
+
+def write_golden(folder, name, golden, rows):
+    lines = ",\n".join(json.dumps(row, ensure_ascii=True, separators=(",", ":")) for row in rows)
+    head = json.dumps(golden, ensure_ascii=True)[:-1]
+    (pathlib.Path(folder) / (name + ".json")).write_text(head + ', "rows": [\n' + lines + "\n]}\n")
+
+
+def freeze_rules(folder):
+    """A golden of each rule's ids; names whose ids are the same share a row."""
+    texts = tokenizer_texts.rule_texts()
+    groups = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        template, path = temporary + "/template.gguf", temporary + "/vocab.gguf"
+        tokenizer_vocabs.byte_pairs(template, tokenizer_vocabs.PLACEHOLDER, specials=False)
+        for name in sum(tokenizer_vocabs.rule_rows(), []):
+            if name in tokenizer_vocabs.CHARACTER_RULES:
+                continue
+            tokenizer_vocabs.set_rule(template, path, name)
+            answers = ask_llama(path, [(0, t.encode()) for t in texts])
+            groups.setdefault(json.dumps(answers), []).append(name)
+    rows = [{"names": names, "ids": json.loads(ids)} for ids, names in groups.items()]
+    write_golden(folder, "rules", {"whole": tokenizer_vocabs.WHOLE, "texts": texts}, rows)
+
+
 def compare_rules(args):
-    """Every name of tokenizer.ggml.pre, on vocabularies that show each cut."""
+    """Every name of tokenizer.ggml.pre, on vocabularies that show each cut; a row's first name on all texts."""
     bad = 0
-    names = [n for n in tokenizer_vocabs.rule_names() if args.only is None or n in args.only.split(",")]
+    ids = {"bos_token_id": 0, "eos_token_id": 1, "unknown_token_id": 2, "seperator_token_id": 3}
     with tempfile.TemporaryDirectory() as folder:
         path = folder + "/vocab.gguf"
-        for i, name in enumerate(names):
-            ids = {"bos_token_id": 0, "eos_token_id": 1, "unknown_token_id": 2, "seperator_token_id": 3}
-            if name in ("gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"):
-                tokenizer_vocabs.character_pairs(path, name, ids=ids)
-            else:
-                tokenizer_vocabs.byte_pairs(path, name, ids=ids, flags={"add_sep_token": True} if i % 2 else None)
-            bad += compare(args, path, name, seed=args.seed + i)
+        pairs, characters = folder + "/pairs.gguf", folder + "/characters.gguf"
+        tokenizer_vocabs.byte_pairs(pairs, tokenizer_vocabs.PLACEHOLDER, ids=ids, flags={"add_sep_token": True})
+        tokenizer_vocabs.character_pairs(characters, tokenizer_vocabs.PLACEHOLDER, ids=ids)
+        for row in tokenizer_vocabs.rule_rows():
+            for i, name in enumerate(row):
+                if args.only and name not in args.only.split(","):
+                    continue
+                tokenizer_vocabs.set_rule(characters if name in tokenizer_vocabs.CHARACTER_RULES else pairs, path, name)
+                bad += compare(args, path, name, args.seed + zlib.crc32(name.encode()) % 1000, alias=i > 0)
     return bad
 
 
@@ -245,7 +301,14 @@ def main():
     parser.add_argument("--shorten", type=int, default=0, help="attempts at a shorter text for each")
     parser.add_argument("--valid", action="store_true", help="no broken UTF-8")
     parser.add_argument("--no-pieces", action="store_true")
+    parser.add_argument("--no-fixed", action="store_true", help="random texts only")
     args = parser.parse_args()
+    if args.freeze:
+        for path in args.files:
+            freeze(path, args.freeze)
+        if args.rules:
+            freeze_rules(args.freeze)
+        return
     bad = compare_rules(args) if args.rules else 0
     bad += sum(compare(args, path, seed=args.seed) for path in args.files)
     sys.exit(1 if bad else 0)

@@ -102,3 +102,27 @@ def fixed_texts():
     for b in BROKEN:
         out += [b, b"a" + b + b"b", b" " + b + b" ", b + b, b + "é".encode()]
     return out
+
+
+def golden_texts():
+    """A few thousand characters that try every rule."""
+    join = " ".join
+    return [
+        "", " ", "  ", "Hello world", " Hello", "hello  world ", "\n", " \n\n  x", join(WORDS[:28]), join(WORDS[28:62]),
+        join(WORDS[62:98]), join(WORDS[98:130]), join(WORDS[130:]), "".join(WORDS[62:84]), join(NUMBERS[:20]), join(NUMBERS[20:]),
+        "a".join(SPACES[:24]), "é".join(SPACES[24:]), " ".join(PUNCTUATION[:32]), "".join(PUNCTUATION[:60]),
+        "x".join(PUNCTUATION[32:]), join(EMOJI), "".join(EMOJI), "a".join(ODD), " ".join(ODD[:30]),
+        "I'm you'RE don't’s 'tis '' ' s 's", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "1111111111111 11 111 1111",
+        "\t\tint main() {\n\t\treturn x->y[0] != 0x1F; // done\r\n\t}\n\n\n",
+        "def f(x):\n    return {'a': 1,\n            \"b\": [x, 2.5e-3]}\n", "ÀÉÎõü àéîõü A\u0300E\u0301",
+    ]
+
+
+def rule_texts():
+    """Few characters, every rule: for the golden that holds each rule's ids."""
+    return [
+        "Hello hello  the 12 123 1234567 x1 12ab 12_ ١٢٣٤", "I'm DON'T he'll y'Know’s 'tis", "fooBar HTTPServer ǅx ÉCOLE éCole Ωm ʰaʰ",
+        "a b\n c\r\n\n  d\t\te    \n      f   ", "x+=1; a->b!/\n (c)/d `e` <f> ~g^ $1|2 \"h\".\n", "中文abc漢字カナひら한글ㄱㅏ、。！ㄅㄆ",
+        "नमस्ते สวัสดี e\u0301a\u0323 \u0301 မြ", "a\u00a0b\u3000c\u2003\u200bd\u0085e\ufeff", "IMGIMGAAZ <sentinel:12> (x|y), z… ",
+        "😀👍🏽 ½²Ⅷ １２３ \0\ue000", "naïve don't   x    " + " " * 20,
+    ]

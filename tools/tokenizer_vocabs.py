@@ -3,6 +3,7 @@
 import pathlib
 import random
 import re
+import struct
 
 import gguf
 import tokenizer_texts
@@ -10,14 +11,15 @@ import tokenizer_texts
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 
 
-def rule_names():
-    """Every name in the table of src/text/pre_tokenizer_rules.cc."""
+def rule_rows():
+    """The names of each row of the table in src/text/pre_tokenizer_rules.cc."""
     source = (pathlib.Path(__file__).parent.parent / "src/text/pre_tokenizer_rules.cc").read_text()
     table = source[source.index("kRules[] = {"):source.index("const PreTokenizerRule* find_pre_tokenizer")]
-    names = []
-    for literals in re.findall(r'\.names =\s*((?:"[^"]*"\s*)+)', table):
-        names += "".join(re.findall(r'"([^"]*)"', literals)).split()
-    return names
+    return ["".join(re.findall(r'"([^"]*)"', literals)).split()
+            for literals in re.findall(r'\.names =\s*((?:"[^"]*"\s*)+)', table)]
+
+
+CHARACTER_RULES = ("gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace")  # no alphabet of bytes
 
 
 def byte_alphabet():
@@ -57,10 +59,23 @@ def write(path, model, tokens, types, pre=None, merges=None, scores=None, ids=No
     writer.close()
 
 
+PLACEHOLDER = "@rule@"
+
+
+def set_rule(template, path, name):
+    """A copy of the file `template`, written with pre=PLACEHOLDER, that names another rule."""
+    def string(text):
+        return struct.pack("<Q", len(text)) + text.encode()
+
+    data = pathlib.Path(template).read_bytes()
+    assert data.count(string(PLACEHOLDER)) == 1
+    pathlib.Path(path).write_bytes(data.replace(string(PLACEHOLDER), string(name)))
+
+
 SPECIALS = [("<s>", CONTROL), ("</s>", CONTROL), ("<unk>", UNKNOWN), ("<|im_end|>", NORMAL), ("<mask>", CONTROL),
             ("[MASK]", CONTROL), ("<tool>", USER_DEFINED), ("  ", USER_DEFINED), ("<|end|>", CONTROL),
             ("<|fim_pad|>", USER_DEFINED), ("<unused1>", UNUSED), ("<|channel|>", CONTROL)]
-WHOLE = ["hello", " hello", "the", " the", "123", "12", "\n\n", "\n", "  \n", " don't", "naïve", "漢字"]
+WHOLE = ["hello", " hello", "the", " the", "123", "   ", "  \n", " don't", "naïve", "漢字"]
 
 
 def add_specials(tokens, types):
@@ -71,22 +86,18 @@ def add_specials(tokens, types):
             types.append(kind)
 
 
-def byte_pairs(path, pre, **options):
-    """Byte-level BPE; words that only ignore_merges can find are tokens too."""
+def byte_pairs(path, pre, specials=True, **options):
+    """Byte-level BPE; words that only ignore_merges can find are tokens too. tests/tokenizer_golden_test.cc makes
+    the same vocabulary, so the order is a formula."""
     alphabet = byte_alphabet()
-    rng = random.Random(7)
-    tokens = [alphabet[b] for b in range(256)]
-    pairs = [(a, b) for a in range(256) for b in range(256) if (a < 0xf5 and b < 0xf5)]
-    rng.shuffle(pairs)
-    merges = ["%s %s" % (alphabet[a], alphabet[b]) for a, b in pairs]
-    tokens += [alphabet[a] + alphabet[b] for a, b in pairs]
-    for word in WHOLE:
-        token = "".join(alphabet[b] for b in word.encode())
-        if token not in tokens[-16:] and len(word.encode()) > 2:
-            tokens.append(token)
+    pairs = [divmod((i * 40503 + 12345) % 65536, 256) for i in range(65536)]
+    tokens = [alphabet[b] for b in range(256)] + [alphabet[a] + alphabet[b] for a, b in pairs]
+    tokens += ["".join(alphabet[b] for b in word.encode()) for word in WHOLE]
     types = [NORMAL] * len(tokens)
-    add_specials(tokens, types)
-    write(path, options.pop("model", "gpt2"), tokens, types, pre=pre, merges=merges, **options)
+    if specials:
+        add_specials(tokens, types)
+    write(path, options.pop("model", "gpt2"), tokens, types, pre=pre,
+          merges=["%s %s" % (alphabet[a], alphabet[b]) for a, b in pairs], **options)
 
 
 def character_pairs(path, pre, model="gpt2", spaces=True, **options):

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/match_text.h"
 
 namespace uma {
 namespace {
@@ -107,21 +108,6 @@ void split_thousands(std::string_view text, Words& out) {
   add(out, text.substr(from));
 }
 
-// Surrogates are no UTF-8 for the library. A private character of the same length is matched alike by every
-// rule.
-std::string without_surrogates(std::string_view text) {
-  std::string out(text);
-  for (size_t i = 0; i + 2 < out.size(); ++i)
-    if (out[i] == '\xed' && static_cast<unsigned char>(out[i + 1]) >= 0xa0) out.replace(i, 3, "\xee\x80\x80");
-  return out;
-}
-
-bool has_surrogates(std::string_view text) {
-  for (size_t i = 0; (i = text.find('\xed', i)) != std::string_view::npos; ++i)
-    if (i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0xa0) return true;
-  return false;
-}
-
 }  // namespace
 
 struct PreTokenizer::Compiled {
@@ -198,8 +184,7 @@ PreTokenizer::~PreTokenizer() = default;
 
 std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
   if (text.empty()) return {};
-  std::string replaced;
-  if (has_surrogates(text)) replaced = without_surrogates(text);
+  const std::string replaced = with_stand_ins(text);
   const std::string_view matched = replaced.empty() ? text : std::string_view(replaced);
   Words words{matched}, next;
   for (const Compiled& pass : passes_) {
