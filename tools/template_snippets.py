@@ -510,6 +510,8 @@ f|round
 1234.5|round(-2)
 15|round(-1)
 25|round(-1)
+big|round
+big|round(2)
 42.55|round(1, 'floor')
 42.55|round(1, 'ceil')
 42|round
@@ -879,6 +881,9 @@ s|  upper
 """.strip().split("\n")
 
 TEMPLATES = [
+    "{% filter wordcount %}a b{% endfilter %}",
+    "{% filter list %}ab{% endfilter %}",
+    "{% set v | wordcount %}a b{% endset %}{{ v + 1 }}",
     "{% for i in l %}{{ i }}{% endfor %}",
     "{% for i in l %}{{ loop.index }}{{ loop.index0 }}{{ loop.revindex }}{{ loop.revindex0 }}{{ loop.first }}{{ loop.last }}{{ loop.length }};{% endfor %}",
     "{% for i in l %}{{ loop.previtem }}<{{ i }}>{{ loop.nextitem }},{% endfor %}",

@@ -1,5 +1,6 @@
 #pragma once
 #include "core/array.h"
+#include "ops/elementwise.h"
 
 namespace uma {
 
@@ -22,6 +23,7 @@ inline constexpr OpInfo kSiluMul{.name = "silu_mul",
                                  .args = "gate, up",
                                  .doc = "silu(gate) * up.",
                                  .dtype = DTypeRule::same,
+                                 .vmap = elementwise_vmap,
                                  .fallback = silu_mul_fallback,
                                  .max_ulp = 4,
                                  .example = "silu_mul(gate, up)"};
@@ -30,6 +32,7 @@ inline constexpr OpInfo kGeluTanhMul{.name = "gelu_tanh_mul",
                                      .args = "gate, up",
                                      .doc = "gelu(gate) * up, gelu in its tanh form.",
                                      .dtype = DTypeRule::same,
+                                     .vmap = elementwise_vmap,
                                      .fallback = gelu_tanh_mul_fallback,
                                      .max_ulp = 8,
                                      .example = "gelu_tanh_mul(gate, up)"};

@@ -1,8 +1,12 @@
 #include "fast/layer_norm.h"
 
+#include <algorithm>
+
 #include "ops/cast.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "ops/shape.h"
+#include "transforms/fallback.h"
 
 namespace uma {
 namespace {
@@ -40,6 +44,19 @@ std::vector<array> layer_norm_fallback(const Node& node, std::span<const array> 
   if (p.has_weight) y = multiply(y, inputs[1]);
   if (p.has_bias) y = add(y, inputs[p.has_weight ? 2 : 1]);
   return {astype(y, dtype)};
+}
+
+std::pair<std::vector<array>, std::vector<int>> layer_norm_vmap(const Node& node,
+                                                                std::span<const array> inputs,
+                                                                std::span<const int> axes) {
+  // Rows are normalized one by one, so only a weight of each batch's own needs the composition.
+  if (std::any_of(axes.begin() + 1, axes.end(), [](int axis) { return axis >= 0; }))
+    return fallback_vmap(node, inputs, axes);
+  std::vector<array> moved(inputs.begin(), inputs.end());
+  moved[0] = moveaxis(inputs[0], axes[0], 0);
+  return {
+      {array::make(moved[0].shape(), moved[0].dtype(), kLayerNorm, node.params<LayerNormParams>(), moved)},
+      {0}};
 }
 
 }  // namespace uma

@@ -23,10 +23,14 @@ struct LayerNormParams {
 
 std::vector<array> layer_norm_fallback(const Node& node, std::span<const array> inputs);
 
+std::pair<std::vector<array>, std::vector<int>> layer_norm_vmap(const Node&, std::span<const array>,
+                                                                std::span<const int>);
+
 inline constexpr OpInfo kLayerNorm{.name = "layer_norm",
                                    .args = "x, weight, bias",
                                    .doc = "Layer norm over the last axis.",
                                    .dtype = DTypeRule::same,
+                                   .vmap = layer_norm_vmap,
                                    .fallback = layer_norm_fallback,
                                    .max_ulp = 8,
                                    .example = "layer_norm(x, weight, bias, 1e-5f)"};

@@ -1,9 +1,12 @@
 #include "fast/quantized.h"
 
+#include <algorithm>
+
 #include "ops/cast.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/shape.h"
+#include "transforms/fallback.h"
 
 namespace uma {
 
@@ -104,6 +107,29 @@ std::vector<array> dequantize_fallback(const Node& node, std::span<const array> 
   std::vector<float> out(static_cast<size_t>(p.rows * p.cols));
   decode_reference(p.format, bytes.data(), p.rows * p.cols, out.data());
   return {array(std::span<const float>(out), {p.rows, p.cols})};
+}
+
+std::pair<std::vector<array>, std::vector<int>> quantized_matmul_vmap(const Node& node,
+                                                                      std::span<const array> inputs,
+                                                                      std::span<const int> axes) {
+  if (std::any_of(axes.begin() + 1, axes.end(), [](int axis) { return axis >= 0; }))
+    return fallback_vmap(node, inputs, axes);
+  const auto& params = node.params<QuantizedMatmulParams>();
+  std::vector<QuantizedMatrix> ws;
+  for (size_t i = 0; i < params.weights.size(); ++i) {
+    const auto& w = params.weights[i];
+    ws.push_back({inputs[i + 1], w.format, w.rows, w.cols});
+  }
+  return {quantized_matmul(moveaxis(inputs[0], axes[0], 0), ws, params.exact),
+          std::vector<int>(ws.size(), 0)};
+}
+
+std::pair<std::vector<array>, std::vector<int>> quantized_embedding_vmap(const Node& node,
+                                                                         std::span<const array> inputs,
+                                                                         std::span<const int> axes) {
+  check(axes[0] < 0, ErrorCode::kUnsupported, "quantized_embedding", "has no vmap over the weights");
+  const auto& p = node.params<QuantizedParams>();
+  return {{quantized_embedding({inputs[0], p.format, p.rows, p.cols}, moveaxis(inputs[1], axes[1], 0))}, {0}};
 }
 
 }  // namespace uma

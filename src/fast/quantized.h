@@ -57,10 +57,16 @@ std::vector<array> quantized_matmul_fallback(const Node& node, std::span<const a
 std::vector<array> quantized_embedding_fallback(const Node& node, std::span<const array> inputs);
 std::vector<array> dequantize_fallback(const Node& node, std::span<const array> inputs);
 
+std::pair<std::vector<array>, std::vector<int>> quantized_matmul_vmap(const Node&, std::span<const array>,
+                                                                      std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> quantized_embedding_vmap(const Node&, std::span<const array>,
+                                                                         std::span<const int>);
+
 inline constexpr OpInfo kQuantizedMatmul{.name = "quantized_matmul",
                                          .args = "x, weights",
                                          .doc = "x w^T for weights in a GGUF format.",
                                          .dtype = DTypeRule::custom,
+                                         .vmap = quantized_matmul_vmap,
                                          .fallback = quantized_matmul_fallback,
                                          .example = "quantized_matmul(x, w)"};
 
@@ -68,6 +74,7 @@ inline constexpr OpInfo kQuantizedEmbedding{.name = "quantized_embedding",
                                             .args = "data, ids",
                                             .doc = "Rows of a weight matrix in a GGUF format, as float32.",
                                             .dtype = DTypeRule::custom,
+                                            .vmap = quantized_embedding_vmap,
                                             .fallback = quantized_embedding_fallback,
                                             .example = "quantized_embedding(w, ids)"};
 

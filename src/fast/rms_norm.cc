@@ -1,8 +1,12 @@
 #include "fast/rms_norm.h"
 
+#include <algorithm>
+
 #include "ops/cast.h"
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
+#include "ops/shape.h"
+#include "transforms/fallback.h"
 
 namespace uma {
 
@@ -30,6 +34,17 @@ std::vector<array> rms_norm_fallback(const Node& node, std::span<const array> in
   array y = multiply(x, rsqrt(add(mean(square(x), std::vector<int>{-1}, true), eps)));
   if (inputs.size() > 1) y = multiply(y, inputs[1]);
   return {astype(y, dtype)};
+}
+
+std::pair<std::vector<array>, std::vector<int>> rms_norm_vmap(const Node& node, std::span<const array> inputs,
+                                                              std::span<const int> axes) {
+  // Rows are normalized one by one, so only a weight of each batch's own needs the composition.
+  if (std::any_of(axes.begin() + 1, axes.end(), [](int axis) { return axis >= 0; }))
+    return fallback_vmap(node, inputs, axes);
+  std::vector<array> moved(inputs.begin(), inputs.end());
+  moved[0] = moveaxis(inputs[0], axes[0], 0);
+  return {{array::make(moved[0].shape(), moved[0].dtype(), kRmsNorm, node.params<RmsNormParams>(), moved)},
+          {0}};
 }
 
 }  // namespace uma

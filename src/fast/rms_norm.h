@@ -19,10 +19,14 @@ struct RmsNormParams {
 
 std::vector<array> rms_norm_fallback(const Node& node, std::span<const array> inputs);
 
+std::pair<std::vector<array>, std::vector<int>> rms_norm_vmap(const Node&, std::span<const array>,
+                                                              std::span<const int>);
+
 inline constexpr OpInfo kRmsNorm{.name = "rms_norm",
                                  .args = "x, weight",
                                  .doc = "Root-mean-square norm over the last axis.",
                                  .dtype = DTypeRule::same,
+                                 .vmap = rms_norm_vmap,
                                  .fallback = rms_norm_fallback,
                                  .max_ulp = 4,
                                  .example = "rms_norm(x, weight, 1e-5f)"};

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "core/mapped_file.h"
 #include "io/gguf.h"
@@ -65,6 +66,45 @@ float ModelReader::positive(std::string_view key, float otherwise) const {
   return value;
 }
 
+float ModelReader::positive_or_zero(std::string_view key, float otherwise) const {
+  const float value = real(key, otherwise);
+  require(value >= 0, kFormat, "key '{}.{}' is {}, below 0", architecture_, key, value);
+  return value;
+}
+
+int64_t ModelReader::count_each(std::string_view key, std::optional<int64_t> otherwise, int64_t layers,
+                                std::vector<int32_t>& each) const {
+  const std::string full = fmt::format("{}.{}", architecture_, key);
+  const GgufEntry* const entry = file_->find(full);
+  if (!entry || !entry->is_array) return count(key, otherwise);
+  require(entry->count == layers, kFormat, "key '{}' has {} numbers for {} layers", full, entry->count,
+          layers);
+  auto values = file_->find_ints(full);
+  require(values.has_value(), kFormat, "key '{}' is no array of whole numbers up to {}", full, kMost);
+  for (const int32_t value : *values)
+    require(value >= 1, kFormat, "key '{}' holds {}, outside 1 to {}", full, value, kMost);
+  each = std::move(*values);
+  return each.front();
+}
+
+std::vector<bool> ModelReader::windowed_layers(int64_t layers, int64_t otherwise) const {
+  constexpr std::string_view kKey = "attention.sliding_window_pattern";
+  const std::string full = fmt::format("{}.{}", architecture_, kKey);
+  std::vector<bool> windowed(static_cast<size_t>(layers), true);
+  const GgufEntry* const entry = file_->find(full);
+  if (entry && entry->is_array) {
+    require(entry->type == GgufType::boolean && entry->count == layers, kFormat,
+            "key '{}' is an array of {} {}, where {} layers need a flag each", full, entry->count,
+            name_of(entry->type), layers);
+    for (size_t i = 0; i < windowed.size(); ++i) windowed[i] = entry->bytes[i] != 0;
+    return windowed;
+  }
+  const auto n = static_cast<size_t>(count_or_zero(kKey, otherwise));
+  if (n > 0)
+    for (size_t i = n - 1; i < windowed.size(); i += n) windowed[i] = false;
+  return windowed;
+}
+
 std::string ModelReader::text(std::string_view key, std::string_view otherwise) const {
   const std::string full = fmt::format("{}.{}", architecture_, key);
   if (!file_->has(full)) return std::string(otherwise);
@@ -92,14 +132,19 @@ ModelConfig ModelReader::config() const {
   require(c.block_count <= static_cast<int64_t>(file_->tensors().size()), kFormat,
           "key '{}.block_count' is {}, and the file has {} tensors", architecture_, c.block_count,
           file_->tensors().size());
-  c.feed_forward_length = count("feed_forward_length");
+  c.feed_forward_length = count_each("feed_forward_length", {}, c.block_count, c.feed_forward_lengths);
   require(count_or_zero("expert_count", 0) == 0, ErrorCode::kUnsupported,
           "it is a mixture of {} experts, which this build does not run", count_or_zero("expert_count", 0));
 
-  c.head_count = count("attention.head_count");
-  c.head_count_kv = count("attention.head_count_kv", c.head_count);
-  require(c.head_count_kv <= c.head_count && c.head_count % c.head_count_kv == 0, kFormat,
-          "{} query heads cannot share {} key heads evenly", c.head_count, c.head_count_kv);
+  c.head_count = count_each("attention.head_count", {}, c.block_count, c.head_counts);
+  if (has_key("attention.head_count_kv"))
+    c.head_count_kv = count_each("attention.head_count_kv", {}, c.block_count, c.head_counts_kv);
+  else
+    c.head_count_kv = c.head_count, c.head_counts_kv = c.head_counts;
+  const bool layers_differ = !c.head_counts.empty() || !c.head_counts_kv.empty();
+  for (int64_t i = 0; i < (layers_differ ? c.block_count : 1); ++i)
+    require(c.heads_of(i) % c.heads_kv_of(i) == 0, kFormat, "{} query heads cannot share {} key heads evenly",
+            c.heads_of(i), c.heads_kv_of(i));
   const bool stated = has_key("attention.key_length");
   require(stated || c.embedding_length % c.head_count == 0, kFormat,
           "{} heads do not divide the embedding length {}, and key '{}.attention.key_length' is missing",
@@ -124,10 +169,6 @@ ModelConfig ModelReader::config() const {
   c.vocab_size = table->shape[1];
   require(c.vocab_size <= kMost, kFormat, "tensor 'token_embd.weight' has {} rows, over {}", c.vocab_size,
           kMost);
-  const int64_t stated_size = count("vocab_size", c.vocab_size);
-  require(stated_size == c.vocab_size, kFormat,
-          "key '{}.vocab_size' is {}, tensor 'token_embd.weight' has {} rows", architecture_, stated_size,
-          c.vocab_size);
   return c;
 }
 
@@ -183,8 +224,31 @@ array ModelReader::vector_of(const std::string& name, int64_t size) {
 
 nn::Linear ModelReader::linear(const std::string& name, int64_t rows, int64_t cols) {
   nn::Linear layer{.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
-  if (has_tensor(name + ".bias")) layer.bias = vector_of(name + ".bias", rows);
+  read_bias(name, layer);
   return layer;
+}
+
+void ModelReader::read_bias(const std::string& name, nn::Linear& layer) {
+  if (has_tensor(name + ".bias")) layer.bias = vector_of(name + ".bias", layer.weight.rows);
+}
+
+std::vector<nn::Linear> ModelReader::stacked(const std::string& name, std::span<const int64_t> rows,
+                                             int64_t cols) {
+  const int64_t all_rows = std::accumulate(rows.begin(), rows.end(), int64_t{0});
+  const nn::Linear all = linear(name, all_rows, cols);
+  const GgufTensor& tensor = *file_->find_tensor(name + ".weight");
+  const auto buffer = Buffer::view(tensor.data.data(), tensor.data.size(), file_);
+  const int64_t bytes = row_bytes(all.weight.format, cols);
+  const std::vector<float> bias = all.bias ? all.bias->to_vector<float>() : std::vector<float>();
+  std::vector<nn::Linear> parts;
+  int64_t begin = 0;
+  for (const int64_t n : rows) {
+    const array data = array::from_buffer(buffer, begin * bytes, {n, bytes}, DType::uint8);
+    parts.push_back({.weight = {data, all.weight.format, n, cols}, .exact = all.exact});
+    if (all.bias) parts.back().bias = array(std::span(bias).subspan(begin, n), {n});
+    begin += n;
+  }
+  return parts;
 }
 
 nn::Embedding ModelReader::embedding(const std::string& name, int64_t rows, int64_t cols) {

@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "models/model.h"
 #include "nn/linear.h"
@@ -34,21 +36,33 @@ class ModelReader {
   float real(std::string_view key, float otherwise) const;
   /// The same, above 0.
   float positive(std::string_view key, float otherwise) const;
+  /// The same where 0 says that there is none.
+  float positive_or_zero(std::string_view key, float otherwise) const;
   std::string text(std::string_view key, std::string_view otherwise) const;
   bool has_key(std::string_view key) const;
 
   /// What every architecture here has, checked against itself and against the file's tensors.
   ModelConfig config() const;
 
+  /// Which layers see a window only: "attention.sliding_window_pattern", an array of one flag a layer, or n:
+  /// of each n layers the last sees all, and none for n = 0. `otherwise` is the n of files that do not say.
+  std::vector<bool> windowed_layers(int64_t layers, int64_t otherwise) const;
+
   bool has_tensor(std::string_view name) const;
   /// `name`.weight (rows, cols), and `name`.bias (rows,) where the file has it. Throws Format: missing,
   /// another shape; Unsupported: a tensor type that this build has not.
   nn::Linear linear(const std::string& name, int64_t rows, int64_t cols);
+  /// `name`.bias where the file has it.
+  void read_bias(const std::string& name, nn::Linear& layer);
+  /// One tensor that holds several matrices, each below the one before, and so its bias: views of each.
+  std::vector<nn::Linear> stacked(const std::string& name, std::span<const int64_t> rows, int64_t cols);
   nn::Embedding embedding(const std::string& name, int64_t rows, int64_t cols);
   /// `name`.weight (size,) as f32.
   array vector(const std::string& name, int64_t size);
   nn::RMSNorm norm(const std::string& name, int64_t size, float epsilon);
 
+  /// A tensor that answers do not need, if the file has it.
+  void leave_out(const std::string& name) { taken_.insert(name); }
   /// Throws Format if the file holds a tensor that nobody took: this model has parts that would be left out.
   void finish() const;
   /// Bytes of the tensors taken so far, and of one row of the embedding in place of the whole.
@@ -66,6 +80,9 @@ class ModelReader {
 
  private:
   QuantizedMatrix matrix(const std::string& name, int64_t rows, int64_t cols);
+  /// A number for all layers, or an array of one a layer, kept in `each`; the first layer's.
+  int64_t count_each(std::string_view key, std::optional<int64_t> otherwise, int64_t layers,
+                     std::vector<int32_t>& each) const;
   array vector_of(const std::string& tensor, int64_t size);
   int64_t whole(std::string_view key, int64_t least, std::optional<int64_t> otherwise) const;
 

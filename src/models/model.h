@@ -32,6 +32,12 @@ struct ModelConfig {
   int64_t head_count_kv = 0;
   int64_t key_length = 0;    // of one head; queries and keys
   int64_t value_length = 0;  // of one head
+  /// One number a layer where layers differ (pruned models), or empty.
+  std::vector<int32_t> head_counts = {}, head_counts_kv = {}, feed_forward_lengths = {};
+  /// What layer `i` has.
+  int64_t heads_of(int64_t i) const { return of_layer(head_counts, head_count, i); }
+  int64_t heads_kv_of(int64_t i) const { return of_layer(head_counts_kv, head_count_kv, i); }
+  int64_t feed_forward_of(int64_t i) const { return of_layer(feed_forward_lengths, feed_forward_length, i); }
   float norm_epsilon = 1e-5f;
 
   int64_t rope_dims = 0;  // of a head that turn; the rest stay
@@ -42,6 +48,11 @@ struct ModelConfig {
   float attention_scale = 0;    // of query times key
   float attention_softcap = 0;  // 0: none
   float logit_softcap = 0;      // 0: none
+
+ private:
+  static int64_t of_layer(const std::vector<int32_t>& each, int64_t all, int64_t i) {
+    return each.empty() ? all : each[static_cast<size_t>(i)];
+  }
 };
 
 /// Keys and values of one sequence, all layers.

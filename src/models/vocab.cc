@@ -57,6 +57,7 @@ VocabData read_data(const std::shared_ptr<const GgufFile>& file) {
   data.model = keys.text("tokenizer.ggml.model");
   data.pre = keys.text("tokenizer.ggml.pre");
   data.name = keys.text("general.name");
+  data.architecture = keys.text("general.architecture");
   data.tokens = keys.strings("tokenizer.ggml.tokens");
   data.scores = keys.floats("tokenizer.ggml.scores");
   data.types = keys.ints("tokenizer.ggml.token_type");
@@ -70,9 +71,21 @@ VocabData read_data(const std::shared_ptr<const GgufFile>& file) {
   data.pad = keys.token("tokenizer.ggml.padding_token_id");
   data.cls = keys.token("tokenizer.ggml.cls_token_id");
   data.mask = keys.token("tokenizer.ggml.mask_token_id");
+  // Each has an older name, which wins where a file has both.
+  const auto fim = [&](const char* key, const char* older) {
+    const auto id = keys.token(older);
+    return id ? id : keys.token(key);
+  };
+  data.fim_pre = fim("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id");
+  data.fim_suf = fim("tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id");
+  data.fim_mid = fim("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id");
+  data.fim_pad = keys.token("tokenizer.ggml.fim_pad_token_id");
+  data.fim_rep = keys.token("tokenizer.ggml.fim_rep_token_id");
+  data.fim_sep = keys.token("tokenizer.ggml.fim_sep_token_id");
   data.add_bos = keys.flag("tokenizer.ggml.add_bos_token");
   data.add_eos = keys.flag("tokenizer.ggml.add_eos_token");
-  data.add_sep = keys.flag("tokenizer.ggml.add_sep_token");
+  data.lowercase = keys.flag("tokenizer.ggml.normalizer.lowercase");
+  data.strip_accents = keys.flag("tokenizer.ggml.normalizer.strip_accents");
   data.add_space_prefix = keys.flag("tokenizer.ggml.add_space_prefix");
   data.keep_alive = file;
   return data;

@@ -103,7 +103,7 @@ inline constexpr OpInfo kArctan =
     detail::unary("arctan", "Inverse tangent, in radians.", DTypeRule::promote_inexact, 2);
 inline constexpr OpInfo kSinh = detail::unary("sinh", "Hyperbolic sine.", DTypeRule::promote_inexact, 2);
 inline constexpr OpInfo kCosh = detail::unary("cosh", "Hyperbolic cosine.", DTypeRule::promote_inexact, 2);
-inline constexpr OpInfo kTanh = detail::unary("tanh", "Hyperbolic tangent.", DTypeRule::promote_inexact, 2);
+inline constexpr OpInfo kTanh = detail::unary("tanh", "Hyperbolic tangent.", DTypeRule::promote_inexact, 3);
 inline constexpr OpInfo kArcsinh =
     detail::unary("arcsinh", "Inverse hyperbolic sine.", DTypeRule::promote_inexact, 3);
 inline constexpr OpInfo kArccosh =
@@ -136,7 +136,7 @@ inline constexpr OpInfo kPower =
 inline constexpr OpInfo kMaximum = detail::binary("maximum", "The larger of x and y; NaN wins.");
 inline constexpr OpInfo kMinimum = detail::binary("minimum", "The smaller of x and y; NaN wins.");
 inline constexpr OpInfo kLogaddexp =
-    detail::binary("logaddexp", "log(exp(x) + exp(y)) without overflow.", DTypeRule::promote_inexact, 3);
+    detail::binary("logaddexp", "log(exp(x) + exp(y)) without overflow.", DTypeRule::promote_inexact, 1);
 inline constexpr OpInfo kArctan2 = detail::binary("arctan2", "Angle of the point (y, x), in radians.",
                                                   DTypeRule::promote_inexact, 2, {0.3, 3});
 inline constexpr OpInfo kEqual = detail::binary("equal", "x == y.", DTypeRule::boolean);

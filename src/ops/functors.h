@@ -491,7 +491,7 @@ struct FloorDivide {  // rounds down
   template <class T>
   T operator()(T x, T y) const {
     if constexpr (is_float<T>) {
-      if (y == 0 || std::isinf(x)) return std::floor(x / y);
+      if (y == 0) return x / y;
       const T r = std::fmod(x, y);
       const T q = (x - r) / y - static_cast<T>(r != 0 && (r < 0) != (y < 0));
       if (q == 0) return std::copysign(T{0}, x / y);
@@ -564,6 +564,8 @@ struct Logaddexp : OnComplex {
   }
   template <class T>
   static T real(T x, T y) {
+    // Near a result of 0 both terms cancel, which leaves f32 no correct digit.
+    if constexpr (std::is_same_v<T, float>) return static_cast<float>(real(double{x}, double{y}));
     const T hi = Maximum{}(x, y), lo = Minimum{}(x, y);
     // Equal infinities: their difference would be NaN.
     if (hi == lo || std::isnan(hi)) return std::isnan(hi) ? hi : hi + static_cast<T>(0.6931471805599453);

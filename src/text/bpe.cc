@@ -15,8 +15,6 @@
 namespace uma {
 namespace {
 
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
-
 // GPT-2's alphabet: printable Latin-1 characters stand for themselves, the other bytes for U+0100 onwards.
 struct Alphabet {
   std::array<std::string, 256> spelling;
@@ -41,16 +39,14 @@ class Bpe final : public Tokenizer {
  public:
   Bpe(VocabData data, const PreTokenizerRule& rule) : Tokenizer(std::move(data)), rule_(rule) {
     add_bos_ = rule.add_bos;
-    add_sep_ = rule.add_sep;
     for (const std::string_view merge : data_.merges)
       check(merge.find(' ', 1) != std::string_view::npos, ErrorCode::kFormat, "tokenizer",
             "the merge '{}' names no two tokens", shown(merge));
-    if (rule_.raw)
-      for (int32_t id = 0; id < size(); ++id)
-        check(type(id) != TokenType::byte || byte_of_token(token(id)) >= 0, ErrorCode::kFormat, "tokenizer",
-              "token {} is a byte token and does not read <0x00> to <0xFF>", id);
-    if (data_.model == "gpt2" && !data_.bos && 11 < size()) data_.bos = 11;
-    if (data_.model == "gpt2" && !data_.eos && 11 < size()) data_.eos = 11;
+    if (rule.always_bos) data_.add_bos = true;
+    if (data_.model == "gpt2" && 11 < size()) {  // where GPT-2's end of text would be, whatever stands there
+      if (!data_.bos && !rule.no_bos) data_.bos = 11;
+      if (!data_.eos) data_.eos = 11;
+    }
   }
 
  private:
@@ -111,10 +107,9 @@ class Bpe final : public Tokenizer {
     const Tables& t = tables();
     std::string text;
     if (rule_.escape_spaces) {
-      for (const char c : raw) c == ' ' ? text.append(kSpace) : text.append(1, c);
-      text = utf8_repaired(text);
+      text = utf8_as_read(escape_spaces(raw));
     } else {
-      text = utf8_repaired(raw);
+      text = utf8_as_read(raw);
     }
     check(text.size() < UINT32_MAX, ErrorCode::kLimit, "tokenizer", "a text of {} bytes is too long",
           text.size());
@@ -187,15 +182,7 @@ class Bpe final : public Tokenizer {
   std::string text_of(int32_t id) const override {
     std::string text;
     const std::string_view from = token(id);
-    if (rule_.raw) {
-      if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of_token(from)));
-      for (size_t i = 0; i < from.size();) {
-        const bool space = from.substr(i).starts_with(kSpace);
-        text += space ? ' ' : from[i];
-        i += space ? kSpace.size() : 1;
-      }
-      return text;
-    }
+    if (rule_.raw) return unescape_spaces(from);
     for (size_t i = 0; i < from.size();) {
       const size_t n = utf8_valid_length(from, i);
       const auto c = static_cast<unsigned char>(from[i]);
@@ -224,8 +211,7 @@ class Bpe final : public Tokenizer {
 std::shared_ptr<Tokenizer> make_bpe(VocabData data) {
   const std::string pre = data.model == "gemma4" ? "gemma4" : data.pre;
   const PreTokenizerRule* rule = find_pre_tokenizer(pre);
-  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown",
-        shown(pre));
+  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown", pre);
   data.pre = pre;
   return std::make_shared<Bpe>(std::move(data), *rule);
 }

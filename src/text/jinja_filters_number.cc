@@ -148,6 +148,7 @@ Value round(Interp& in, Args& a) {
   const std::string method = given(a[2]) ? to_str(in, a[2]) : "common";
   if (method != "common" && method != "ceil" && method != "floor")
     in.fail("method must be common, ceil or floor");
+  if (v.is(Kind::kBigInt) && method == "common" && digits >= 0) return v;
   if (v.is_undefined() || !v.is_number()) in.fail("type {} doesn't define __round__ method", type_name(v));
   if (method != "common") {
     if (digits > 308 || digits < -308) in.raise(ErrorCode::kLimit, "a precision beyond 308 digits");

@@ -136,7 +136,9 @@ Interp::Flow Interp::exec_filter_block(const Stmt& s, const Ref<Scope>& scope) {
     if (flow != Flow::kNext) return flow;
     text = capture.take();
   }
-  output(filtered(*s.exprs[0], body_scope, str(std::move(text))));
+  const Value result = filtered(*s.exprs[0], body_scope, str(std::move(text)));
+  if (!result.is_string()) fail("the filter of a block must give text, not {}", type_name(result));
+  output(result);
   return Flow::kNext;
 }
 

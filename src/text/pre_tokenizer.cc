@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/match_text.h"
 
 namespace uma {
 namespace {
@@ -182,13 +183,18 @@ PreTokenizer::PreTokenizer(const PreTokenizerRule& rule) {
 PreTokenizer::~PreTokenizer() = default;
 
 std::vector<std::string_view> PreTokenizer::split(std::string_view text) const {
-  Words words{text}, next;
   if (text.empty()) return {};
+  const std::string replaced = with_stand_ins(text);
+  const std::string_view matched = replaced.empty() ? text : std::string_view(replaced);
+  Words words{matched}, next;
   for (const Compiled& pass : passes_) {
     next.clear();
     for (const std::string_view word : words) pass.split(word, next);
     std::swap(words, next);
   }
+  if (!replaced.empty())
+    for (std::string_view& word : words)
+      word = text.substr(static_cast<size_t>(word.data() - matched.data()), word.size());
   return words;
 }
 

@@ -24,7 +24,8 @@ struct PreTokenizerRule {
   std::span<const PreTokenizerPass> passes;
   bool ignore_merges = false;  // a word that is a token is taken whole
   bool add_bos = false;        // where the file is silent
-  bool add_sep = false;
+  bool always_bos = false;     // whatever the file says
+  bool no_bos = false;         // unless the file names one
   bool escape_spaces = false;  // spaces become U+2581
   bool raw = false;            // tokens are spelled in UTF-8, not in the byte alphabet of GPT-2
 };
@@ -39,8 +40,8 @@ class PreTokenizer {
   explicit PreTokenizer(const PreTokenizerRule& rule);
   ~PreTokenizer();
 
-  /// The words of a text, in order and without gaps. `text` is valid UTF-8. Throws Limit where a rule would
-  /// take unreasonably long.
+  /// The words of a text, in order and without gaps. `text` is UTF-8, perhaps with surrogates. Throws Limit
+  /// where a rule would take unreasonably long.
   std::vector<std::string_view> split(std::string_view text) const;
 
  private:

@@ -1,5 +1,7 @@
 // SentencePiece (Llama 2, Gemma): spaces become U+2581, characters merge by the score of what they make,
 // what is no token falls back to bytes.
+#include <fmt/format.h>
+
 #include <array>
 
 #include "base/error.h"
@@ -10,8 +12,6 @@
 
 namespace uma {
 namespace {
-
-constexpr std::string_view kSpace = "\xe2\x96\x81";  // U+2581
 
 class SentencePiece final : public Tokenizer {
  public:
@@ -24,27 +24,20 @@ class SentencePiece final : public Tokenizer {
     default_id(data_.unk, 0);
     add_bos_ = true;
     add_space_prefix_ = true;
-    bytes_.fill(-1);
     map_.reserve(data_.tokens.size());
-    for (int32_t id = 0; id < size(); ++id) {
-      map_.insert(token(id), id);  // of several tokens with one text the first is used
-      if (type(id) != TokenType::byte) continue;
-      const int byte = byte_of_token(token(id));
-      check(byte >= 0, ErrorCode::kFormat, "tokenizer",
-            "token {} is a byte token and does not read <0x00> to <0xFF>", id);
-      if (bytes_[static_cast<size_t>(byte)] < 0) bytes_[static_cast<size_t>(byte)] = id;
+    for (int32_t id = 0; id < size(); ++id)
+      map_.insert(token(id), id);       // of several with one text, the first
+    for (size_t b = 0; b < 256; ++b) {  // a vocabulary without byte tokens may spell the byte itself
+      const char c = static_cast<char>(b);
+      bytes_[b] = map_.find(fmt::format("<0x{:02X}>", b));
+      if (bytes_[b] < 0) bytes_[b] = map_.find(std::string_view(&c, 1));
     }
-    for (int b = 0; b < 256; ++b)  // a vocabulary without byte tokens may spell the byte itself
-      if (bytes_[static_cast<size_t>(b)] < 0) {
-        const char c = static_cast<char>(b);
-        bytes_[static_cast<size_t>(b)] = map_.find(std::string_view(&c, 1));
-      }
   }
 
  private:
   void encode_text(std::string_view raw, bool first, std::vector<int32_t>& out) const override {
-    std::string text = add_space_prefix_ && first ? std::string(kSpace) : "";
-    for (const char c : raw) c == ' ' ? text.append(kSpace) : text.append(1, c);
+    const std::string text =
+        (add_space_prefix_ && first ? std::string(kVisibleSpace) : "") + escape_spaces(raw);
     check(text.size() < UINT32_MAX, ErrorCode::kLimit, "tokenizer", "a text of {} bytes is too long",
           text.size());
     std::vector<MergeSymbol> symbols;
@@ -79,20 +72,7 @@ class SentencePiece final : public Tokenizer {
     }
   }
 
-  std::string text_of(int32_t id) const override {
-    if (type(id) == TokenType::byte) return std::string(1, static_cast<char>(byte_of_token(token(id))));
-    std::string text;
-    const std::string_view from = token(id);
-    for (size_t i = 0; i < from.size();) {
-      if (from.substr(i).starts_with(kSpace)) {
-        text += ' ';
-        i += kSpace.size();
-      } else {
-        text += from[i++];
-      }
-    }
-    return text;
-  }
+  std::string text_of(int32_t id) const override { return unescape_spaces(token(id)); }
 
   TokenMap map_;
   std::array<int32_t, 256> bytes_;

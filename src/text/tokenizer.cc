@@ -2,40 +2,18 @@
 
 #include <algorithm>
 #include <cctype>
-#include <map>
+#include <charconv>
+#include <initializer_list>
 
 #include "base/error.h"
 #include "base/utf8.h"
 #include "text/token_map.h"
+#include "text/token_roles.h"
 #include "text/tokenizers.h"
 #include "text/utf8.h"
 
 namespace uma {
 namespace {
-
-// Texts of tokens that end a turn or a text, where the file does not say so by id.
-constexpr std::string_view kEndTexts[] = {
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|return|>",
-    "<|call|>",
-    "<|flush|>",
-    "<|calls|>",
-    "<end_of_turn>",
-    "<turn|>",
-    "<|endoftext|>",
-    "<|eom_id|>",
-    "<EOT>",
-    "_<EOT>",
-    "[EOT]",
-    "[EOS]",
-    "<|end_of_text|>",
-    "<end_of_utterance>",
-    "<eos>",
-    "</s>",
-    "<｜end▁of▁sentence｜>",
-};
 
 std::string lower_ascii(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
@@ -48,6 +26,31 @@ void check_id(const std::optional<int32_t>& id, std::string_view what, size_t si
 }
 
 }  // namespace
+
+std::string escape_spaces(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 2);
+  for (const char c : text) c == ' ' ? out.append(kVisibleSpace) : out.append(1, c);
+  return out;
+}
+
+std::string unescape_spaces(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const bool space = text.substr(i).starts_with(kVisibleSpace);
+    out += space ? ' ' : text[i];
+    i += space ? kVisibleSpace.size() : 1;
+  }
+  return out;
+}
+
+int byte_of_token(std::string_view text) {
+  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data() + 3, text.data() + 5, value, 16);
+  return error == std::errc() && end == text.data() + 5 ? value : -1;
+}
 
 Tokenizer::Tokenizer(VocabData data) : data_(std::move(data)) {
   const size_t n = data_.tokens.size();
@@ -66,58 +69,46 @@ Tokenizer::Tokenizer(VocabData data) : data_(std::move(data)) {
   check_id(data_.pad, "padding", n);
   check_id(data_.cls, "cls", n);
   check_id(data_.mask, "mask", n);
+  check_id(data_.fim_pre, "fill-in-the-middle prefix", n);
+  check_id(data_.fim_suf, "fill-in-the-middle suffix", n);
+  check_id(data_.fim_mid, "fill-in-the-middle middle", n);
+  check_id(data_.fim_pad, "fill-in-the-middle padding", n);
+  check_id(data_.fim_rep, "fill-in-the-middle repository", n);
+  check_id(data_.fim_sep, "fill-in-the-middle separator", n);
 }
 
 Tokenizer::~Tokenizer() = default;
 
-TokenType Tokenizer::type(int32_t id) const {
-  check(id >= 0 && id < size(), ErrorCode::kInvalidArgument, "tokenizer",
-        "token {} is outside the vocabulary of {}", id, size());
-  if (data_.types.empty()) return TokenType::normal;
-  const int32_t t = data_.types[static_cast<size_t>(id)];
-  return t >= 1 && t <= 6 ? static_cast<TokenType>(t) : TokenType::normal;
-}
-
-void Tokenizer::find_end_tokens() {
-  TokenMap texts;
-  texts.reserve(std::size(kEndTexts));
-  for (const std::string_view text : kEndTexts) texts.insert(text, 1);
-  const auto end = [&](int32_t id) {
-    if (std::find(end_tokens_.begin(), end_tokens_.end(), id) == end_tokens_.end()) end_tokens_.push_back(id);
-  };
-  int32_t harmony_end = -1;
-  bool harmony_call = false, harmony_return = false;
-  for (int32_t id = 0; id < size(); ++id) {
-    const std::string_view text = token(id);
-    if (text.empty() || (text[0] != '<' && text[0] != '[' && text[0] != '_') || texts.find(text) < 0)
-      continue;
-    if (text == "<|end|>") harmony_end = id;
-    harmony_call |= text == "<|call|>";
-    harmony_return |= text == "<|return|>";
-    end(id);
-  }
-  // Where a message ends with <|end|> and an answer with <|return|> or <|call|>, the former is no end.
-  if (harmony_call && harmony_return) std::erase(end_tokens_, harmony_end);
-  for (const auto& id : {data_.eos, data_.eot, data_.eom})
-    if (id) end(*id);
-  std::sort(end_tokens_.begin(), end_tokens_.end());
+void Tokenizer::find_roles() {
+  TokenRoles found = find_token_roles(data_);
+  roles_ = std::move(found.roles);
+  end_tokens_ = std::move(found.end_ids);
+  for (int32_t id = 0; id < size(); ++id)
+    check(!has_role(id, kByte) || byte_of_token(token(id)) >= 0, ErrorCode::kFormat, "tokenizer",
+          "token {} is a byte token and does not read <0x00> to <0xFF>", id);
 }
 
 void Tokenizer::find_special_tokens() {
   const std::string name = lower_ascii(data_.name);
-  const bool phi3 = name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
-  const bool eats_mask = data_.pre.starts_with("jina-v2-") || name.find("modern-bert") != std::string::npos;
+  const auto names = [](std::string_view text, std::initializer_list<std::string_view> parts) {
+    return std::any_of(parts.begin(), parts.end(),
+                       [&](std::string_view part) { return text.find(part) != std::string_view::npos; });
+  };
+  std::string_view mask;  // takes the spaces before it
+  bool phi3 = false;
+  if (names(data_.pre, {"jina-v2-de", "jina-v2-es", "jina-v2-code"}) ||
+      names(data_.architecture, {"nomic-bert-moe", "jina-bert-v3"}))
+    mask = "<mask>";
+  else if (names(name, {"phi-3", "phi3"}))
+    phi3 = true;
+  else if (names(name, {"modern-bert"}))
+    mask = "[MASK]";
   for (int32_t id = 0; id < size(); ++id) {
-    const TokenType t = type(id);
-    const bool ends = std::binary_search(end_tokens_.begin(), end_tokens_.end(), id);
-    if (t != TokenType::control && t != TokenType::unknown && t != TokenType::user_defined &&
-        !(ends && t == TokenType::normal))
-      continue;
+    if (!has_role(id, kControl | kUserDefined | kUnknown)) continue;
     const std::string_view text = token(id);
     if (text.empty()) continue;
-    Special special{id, text, t == TokenType::user_defined && !ends, false, false};
-    if (phi3) special.eat_right = text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
-    if (eats_mask) special.eat_left = text == "<mask>" || text == "[MASK]";
+    Special special{id, text, !has_role(id, kControl | kUnknown), text == mask, false};
+    special.eat_right = phi3 && text != "<unk>" && text != "<s>" && text != "<|endoftext|>";
     special_.push_back(special);
     special_starts_[static_cast<unsigned char>(text[0])] = true;
   }
@@ -198,11 +189,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOption
 }
 
 std::string Tokenizer::piece(int32_t id, bool special) const {
-  const TokenType t = type(id);
-  if (t == TokenType::control || t == TokenType::unknown) return special ? std::string(token(id)) : "";
-  if (t == TokenType::user_defined) return std::string(token(id));
-  if (!special && std::binary_search(end_tokens_.begin(), end_tokens_.end(), id)) return "";
-  return text_of(id);
+  check(id >= 0 && id < size(), ErrorCode::kInvalidArgument, "tokenizer",
+        "token {} is outside the vocabulary of {}", id, size());
+  if (has_role(id, kControl | kUnknown)) return special ? std::string(token(id)) : "";
+  if (has_role(id, kUserDefined)) return std::string(token(id));
+  if (has_role(id, kNormal)) return text_of(id);
+  return has_role(id, kByte) ? std::string(1, static_cast<char>(byte_of_token(token(id)))) : "";
 }
 
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool special) const {
@@ -222,14 +214,13 @@ std::shared_ptr<const Tokenizer> Tokenizer::make(VocabData data) {
   else
     fail(ErrorCode::kUnsupported, "tokenizer",
          "the tokenizer '{}' is unknown; this build has llama, gpt2 and bert", shown(data.model));
-  tokenizer->find_end_tokens();
+  tokenizer->find_roles();
   tokenizer->find_special_tokens();
-  // A token that is to be added must exist.
   const VocabData& d = tokenizer->data_;
   if (d.add_bos) tokenizer->add_bos_ = *d.add_bos;
   if (d.add_eos) tokenizer->add_eos_ = *d.add_eos;
-  if (d.add_sep) tokenizer->add_sep_ = *d.add_sep;
   if (d.add_space_prefix) tokenizer->add_space_prefix_ = *d.add_space_prefix;
+  // A token that is to be added must exist.
   tokenizer->add_bos_ &= d.bos.has_value();
   tokenizer->add_eos_ &= d.eos.has_value();
   tokenizer->add_sep_ &= d.sep.has_value();

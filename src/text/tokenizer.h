@@ -17,14 +17,16 @@ namespace uma {
 struct VocabData {
   std::string model;  // tokenizer.ggml.model
   std::string pre;    // tokenizer.ggml.pre; empty: the default rule
-  std::string
-      name;  // general.name: some models need spaces after special tokens dropped, and only this tells
+  // general.name, general.architecture: some models need spaces beside special tokens dropped, and only these
+  // tell.
+  std::string name, architecture;
   std::vector<std::string_view> tokens;
   std::vector<float> scores;             // as many as tokens, or none
   std::vector<int32_t> types;            // TokenType values; as many as tokens, or none
   std::vector<std::string_view> merges;  // "left right", best first; gpt2 only
   std::optional<int32_t> bos, eos, eot, eom, unk, sep, pad, cls, mask;
-  std::optional<bool> add_bos, add_eos, add_sep, add_space_prefix, lowercase, strip_accents;
+  std::optional<int32_t> fim_pre, fim_suf, fim_mid, fim_pad, fim_rep, fim_sep;  // fill-in-the-middle
+  std::optional<bool> add_bos, add_eos, add_space_prefix, lowercase, strip_accents;
   std::shared_ptr<const void> keep_alive;
 };
 
@@ -44,15 +46,16 @@ struct EncodeOptions {
 
 class Tokenizer {
  public:
-  /// Throws Format: no tokens, arrays of different lengths, ids out of range, duplicate or bad byte tokens, a
-  /// merge without a space; Unsupported: an unknown model or pre-tokenizer rule.
+  /// Throws Format: no tokens, fewer scores or types than tokens, ids out of range, byte tokens that name no
+  /// byte, a merge without a space; Unsupported: an unknown model or pre-tokenizer rule.
   static std::shared_ptr<const Tokenizer> make(VocabData data);
   virtual ~Tokenizer();
 
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
 
-  /// The bytes of a token; part of a character perhaps. Control tokens show their text if `special`, else
-  /// nothing. Throws InvalidArgument for an id outside the vocabulary.
+  /// The bytes of a token; part of a character perhaps. Control and unknown tokens show their text if
+  /// `special`, else nothing; unused ones never show. Throws InvalidArgument for an id outside the
+  /// vocabulary.
   std::string piece(int32_t id, bool special = true) const;
   std::string decode(std::span<const int32_t> ids, bool special = false) const;
 
@@ -66,14 +69,15 @@ class Tokenizer {
   const std::vector<int32_t>& end_tokens() const { return end_tokens_; }
   /// Spaces at the beginning of a text are the tokenizer's own: the first piece has one too many.
   bool adds_space_prefix() const { return add_space_prefix_; }
-  TokenType type(int32_t id) const;
 
  protected:
   explicit Tokenizer(VocabData data);
   /// Appends the tokens of plain text. first: nothing, or a special token, stands before it.
   virtual void encode_text(std::string_view text, bool first, std::vector<int32_t>& out) const = 0;
+  /// The text of an ordinary token.
   virtual std::string text_of(int32_t id) const = 0;
 
+  bool has_role(int32_t id, int roles) const { return (roles_[static_cast<size_t>(id)] & roles) != 0; }
   std::string_view token(int32_t id) const { return data_.tokens[static_cast<size_t>(id)]; }
 
   VocabData data_;
@@ -90,14 +94,14 @@ class Tokenizer {
     int32_t id;  // -1: plain
     std::string_view text;
   };
+  void find_roles();
   void find_special_tokens();
-  void find_end_tokens();
   std::vector<Part> partition(std::string_view text, bool parse_special) const;
 
+  std::vector<uint8_t> roles_;    // TokenRole bits, by id
   std::vector<Special> special_;  // longest first
   std::vector<int32_t> end_tokens_;
   bool special_starts_[256] = {};  // first bytes of special tokens
-  friend class TokenizerFactory;
 };
 
 /// Turns tokens into text as they come; a character is given out once it is whole.

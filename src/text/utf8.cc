@@ -28,6 +28,36 @@ std::string utf8_repaired(std::string_view text) {
   return out;
 }
 
+uint32_t utf8_next_as_read(std::string_view text, size_t* at) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[*at + i]); };
+  const unsigned char first = byte(0);
+  const size_t n = first < 0x80 ? 1 : first < 0xc0 || first >= 0xf8 ? 0 : utf8_announced_length(first);
+  bool whole = n > 0 && text.size() - *at >= n;
+  for (size_t i = 1; whole && i < n; ++i) whole = (byte(i) & 0xc0) == 0x80;
+  uint32_t c = n == 1 ? first : first & (0x7fu >> n);
+  for (size_t i = 1; whole && i < n; ++i) c = c << 6 | (byte(i) & 0x3fu);
+  if (!whole || c > 0x10ffff) {
+    ++*at;
+    return 0xfffd;
+  }
+  *at += n;
+  return c;
+}
+
+std::string utf8_as_read(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    if (const size_t n = utf8_valid_length(text, i)) {
+      out.append(text, i, n);
+      i += n;
+    } else {
+      utf8_append_code_point(out, utf8_next_as_read(text, &i));
+    }
+  }
+  return out;
+}
+
 void utf8_append_code_point(std::string& out, uint32_t c) {
   if (c < 0x80) {
     out += static_cast<char>(c);

@@ -12,8 +12,6 @@
 namespace uma {
 namespace {
 
-constexpr std::string_view kWordStart = "\xe2\x96\x81";  // U+2581
-
 bool is_chinese(uint32_t c) {
   static constexpr uint32_t kRanges[][2] = {{0x4e00, 0x9fff},   {0x3400, 0x4dbf},   {0x20000, 0x2a6df},
                                             {0x2a700, 0x2b73f}, {0x2b740, 0x2b81f}, {0x2b920, 0x2ceaf},
@@ -28,21 +26,16 @@ bool is_space(uint32_t c) {
          c == 0x3000;
 }
 
-// Code points of a text, decomposed where accents are to be dropped.
-std::vector<int32_t> code_points(std::string_view text, bool decompose) {
-  const int options = decompose ? UTF8PROC_DECOMPOSE | UTF8PROC_STABLE : 0;
-  const auto* bytes = reinterpret_cast<const utf8proc_uint8_t*>(text.data());
-  const auto n = static_cast<utf8proc_ssize_t>(text.size());
-  std::vector<int32_t> points(text.size() + 16);
-  for (;;) {
-    const utf8proc_ssize_t used =
-        utf8proc_decompose(bytes, n, points.data(), static_cast<utf8proc_ssize_t>(points.size()),
-                           static_cast<utf8proc_option_t>(options));
-    check(used >= 0, ErrorCode::kInternal, "tokenizer", "text could not be decomposed");
-    const bool fits = static_cast<size_t>(used) <= points.size();
-    points.resize(static_cast<size_t>(used));
-    if (fits) return points;
-  }
+// The letter under the accents: the first code point of the canonical decomposition. Whatever else it has is
+// dropped with the accents, vowels of Hangul syllables included; so does llama.cpp, and ids follow it.
+uint32_t first_decomposed(uint32_t c) {
+  if (c < 0xc0) return c;
+  utf8proc_int32_t parts[8];
+  int boundary = 0;
+  const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), parts, 8,
+                                         static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE | UTF8PROC_STABLE),
+                                         &boundary);
+  return n >= 1 ? static_cast<uint32_t>(parts[0]) : c;
 }
 
 class WordPiece final : public Tokenizer {
@@ -54,7 +47,8 @@ class WordPiece final : public Tokenizer {
     default_id(data_.bos, 101);
     default_id(data_.sep, 102);
     default_id(data_.unk, 100);
-    add_bos_ = add_sep_ = true;
+    data_.add_bos = add_sep_ = true;  // always, whatever the file says
+    data_.add_eos = false;
     lowercase_ = data_.lowercase.value_or(true);
     strip_accents_ = data_.strip_accents.value_or(lowercase_);
     map_.reserve(data_.tokens.size());
@@ -68,11 +62,13 @@ class WordPiece final : public Tokenizer {
   void encode_text(std::string_view raw, bool, std::vector<int32_t>& out) const override {
     std::string word;
     const auto finish = [&] {
-      if (!word.empty()) encode_word(std::string(kWordStart) + word, out);
+      if (!word.empty()) encode_word(std::string(kVisibleSpace) + word, out);
       word.clear();
     };
-    for (const int32_t point : code_points(utf8_repaired(raw), strip_accents_)) {
-      const auto c = static_cast<uint32_t>(point);
+    for (size_t i = 0; i < raw.size();) {
+      const uint32_t read = utf8_next_as_read(raw, &i);
+      const uint32_t c = strip_accents_ ? first_decomposed(read) : read;
+      const auto point = static_cast<utf8proc_int32_t>(c);
       const auto category = utf8proc_category(point);
       if (is_space(c)) {
         finish();
@@ -115,11 +111,7 @@ class WordPiece final : public Tokenizer {
     if (out.size() == before && data_.unk) out.push_back(*data_.unk);
   }
 
-  std::string text_of(int32_t id) const override {
-    const std::string_view text = token(id);
-    return text.starts_with(kWordStart) ? " " + std::string(text.substr(kWordStart.size()))
-                                        : std::string(text);
-  }
+  std::string text_of(int32_t id) const override { return unescape_spaces(token(id)); }
 
   TokenMap map_;
   size_t longest_ = 0;

@@ -10,23 +10,12 @@
 namespace uma {
 namespace {
 
-std::vector<array> fallback_jvp(const PathStep& step, const std::vector<array>& tangents) {
-  const Node& node = *step.node;
-  std::vector<array> primals;
-  for (const int argnum : step.argnums) primals.push_back(node.inputs[static_cast<size_t>(argnum)]);
-  const auto composed = [&](const std::vector<array>& variables) {
-    std::vector<array> inputs = node.inputs;
-    for (size_t i = 0; i < variables.size(); ++i) inputs[static_cast<size_t>(step.argnums[i])] = variables[i];
-    return node.op->fallback(node, inputs);
-  };
-  return jvp(Function(composed), primals, tangents).second;
-}
-
 std::vector<array> step_jvp(const PathStep& step, const std::vector<array>& tangents) {
   const OpInfo& op = *step.node->op;
   if (op.jvp) return op.jvp(*step.node, step.outputs, tangents, step.argnums);
   check(op.fallback != nullptr, ErrorCode::kUnsupported, op.name, "has no jvp");
-  return fallback_jvp(step, tangents);
+  const auto [composed, primals] = fallback_of(step);
+  return jvp(composed, primals, tangents).second;
 }
 
 }  // namespace

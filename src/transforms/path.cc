@@ -38,6 +38,17 @@ constexpr OpInfo kPlaceholder{
 
 }  // namespace
 
+std::pair<Function, std::vector<array>> fallback_of(const PathStep& step) {
+  std::vector<array> primals;
+  for (const int argnum : step.argnums) primals.push_back(step.node->inputs[static_cast<size_t>(argnum)]);
+  const auto composed = [&step](const std::vector<array>& variables) {
+    std::vector<array> inputs = step.node->inputs;
+    for (size_t i = 0; i < variables.size(); ++i) inputs[static_cast<size_t>(step.argnums[i])] = variables[i];
+    return step.node->op->fallback(*step.node, inputs);
+  };
+  return {composed, std::move(primals)};
+}
+
 array seed(const array& x) {
   return array::make(x.shape(), x.dtype(), kSeed, {x}, default_stream());
 }

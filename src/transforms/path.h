@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/array.h"
+#include "transforms/transforms.h"
 
 namespace uma {
 
@@ -36,6 +37,9 @@ class Path {
   std::unordered_set<uintptr_t> on_path_;
   std::unordered_set<const Node*> visited_;
 };
+
+/// The step's fallback as a function of the inputs that depend on a seed, and these inputs.
+std::pair<Function, std::vector<array>> fallback_of(const PathStep& step);
 
 /// x under a new identity, so that a transformation can tell its own variable from every other array.
 array seed(const array& x);

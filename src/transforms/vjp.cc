@@ -11,24 +11,12 @@
 namespace uma {
 namespace {
 
-// The op as a function of the inputs that matter, through its fallback.
-std::vector<array> fallback_vjp(const PathStep& step, std::span<const array> cotangents) {
-  const Node& node = *step.node;
-  std::vector<array> primals;
-  for (const int argnum : step.argnums) primals.push_back(node.inputs[static_cast<size_t>(argnum)]);
-  const auto composed = [&](const std::vector<array>& variables) {
-    std::vector<array> inputs = node.inputs;
-    for (size_t i = 0; i < variables.size(); ++i) inputs[static_cast<size_t>(step.argnums[i])] = variables[i];
-    return node.op->fallback(node, inputs);
-  };
-  return vjp(Function(composed), primals, {cotangents.begin(), cotangents.end()}).second;
-}
-
 std::vector<array> step_vjp(const PathStep& step, std::span<const array> cotangents) {
   const OpInfo& op = *step.node->op;
   if (op.vjp) return op.vjp(*step.node, step.outputs, cotangents, step.argnums);
   check(op.fallback != nullptr, ErrorCode::kUnsupported, op.name, "has no vjp");
-  return fallback_vjp(step, cotangents);
+  const auto [composed, primals] = fallback_of(step);
+  return vjp(composed, primals, {cotangents.begin(), cotangents.end()}).second;
 }
 
 class Cotangents {

@@ -1,6 +1,8 @@
 // Kernels that move or convert elements without arithmetic: astype, contiguous, reshape of odd layouts,
 // arange.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "base/thread_pool.h"
 #include "core/kernel.h"
@@ -13,6 +15,15 @@ namespace uma::cpu {
 namespace {
 
 constexpr int64_t kGrain = 32768;
+
+// To f32 with an odd last bit wherever it is inexact: rounding that to a half gives what rounding once would
+// (Boldo and Melquiond 2008).
+float to_odd(double value) {
+  const float nearest = static_cast<float>(value);
+  if (nearest == value || value != value) return nearest;
+  const uint32_t away = std::abs(static_cast<double>(nearest)) > std::abs(value);
+  return std::bit_cast<float>((std::bit_cast<uint32_t>(nearest) - away) | 1);
+}
 
 template <class To, class From>
 To convert(From value) {
@@ -28,7 +39,10 @@ To convert(From value) {
   } else if constexpr (std::is_same_v<To, complex64>) {
     return complex64(static_cast<float>(value), 0);
   } else if constexpr (std::is_same_v<To, float16> || std::is_same_v<To, bfloat16>) {
-    return To(static_cast<float>(value));
+    if constexpr (std::is_same_v<From, float> || sizeof(From) < 4)
+      return To(static_cast<float>(value));
+    else
+      return To(to_odd(static_cast<double>(value)));
   } else if constexpr (std::is_same_v<To, bool>) {
     return value != From{0};
   } else if constexpr (std::is_floating_point_v<From> && std::is_integral_v<To>) {

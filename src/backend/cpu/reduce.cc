@@ -180,12 +180,22 @@ void arg_reduce_kernel(KernelArgs& args) {
   });
 }
 
+// exp(x - top). What the subtraction rounds away is as large as the difference itself in units of the last
+// place of the result, so it is put back: exp(d + e) = exp(d) (1 + e).
+template <class A>
+A exp_of_difference(A x, A top) {
+  const A d = x - top, y = std::exp(d);
+  if (!std::isfinite(d)) return y;
+  const A b = d - x, e = (x - (d - b)) - (top + b);
+  return y + y * e;
+}
+
 template <class T>
 void softmax_row(const T* x, T* y, int64_t n, acc_t<T>* piece) {
   using A = acc_t<T>;
   A top = -std::numeric_limits<A>::infinity();
   for (int64_t i = 0; i < n; ++i) top = better<true>(top, static_cast<A>(x[i]));
-  for (int64_t i = 0; i < n; ++i) piece[i] = std::exp(static_cast<A>(x[i]) - top);
+  for (int64_t i = 0; i < n; ++i) piece[i] = exp_of_difference(static_cast<A>(x[i]), top);
   const A scale = A{1} / sum_row(piece, n);
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(piece[i] * scale);
 }

@@ -37,17 +37,24 @@ array softcap(const array& x, float cap) {
   return multiply(tanh(multiply(x, array(1 / cap))), array(cap));
 }
 
+/// What each pair's speed is divided by: rope_freqs.weight, or ones.
+std::vector<double> read_factors(ModelReader& file, int64_t pairs) {
+  if (!file.has_tensor("rope_freqs.weight")) return std::vector<double>(static_cast<size_t>(pairs), 1.0);
+  const std::vector<float> values = file.vector("rope_freqs", pairs).to_vector<float>();
+  for (size_t i = 0; i < values.size(); ++i)
+    file.require(std::isfinite(values[i]) && values[i] > 0, ErrorCode::kFormat,
+                 "tensor 'rope_freqs.weight' holds {} at {}, where a number above 0 is needed", values[i], i);
+  return {values.begin(), values.end()};
+}
+
 /// YaRN (arXiv:2309.00071): pairs that turn often within the trained context keep their speed, pairs that
-/// turn less than once are slowed by the factor, and a ramp joins the two.
-void apply_yarn(Rope& rope, float factor, const ModelReader& file, const ModelConfig& config) {
-  file.require(rope.dims == config.key_length, ErrorCode::kUnsupported,
-               "yarn rope scaling of {} of {} dimensions of a head is not supported", rope.dims,
-               config.key_length);
+/// turn less than once are slowed by the factor, and a ramp joins the two. Gives what each pair keeps.
+std::vector<double> yarn_keeps(const Rope& rope, const ModelReader& file, const ModelConfig& config) {
   const auto trained =
       static_cast<double>(file.count("rope.scaling.original_context_length", config.context_length));
   const double fast = file.positive("rope.scaling.yarn_beta_fast", 32);
   const double slow = file.positive("rope.scaling.yarn_beta_slow", 1);
-  const double ext = file.positive("rope.scaling.yarn_ext_factor", 1);
+  const double ext = file.positive_or_zero("rope.scaling.yarn_ext_factor", 1);
   const auto dims = static_cast<double>(rope.dims);
   const double log_base = std::log(static_cast<double>(rope.base));
   const double pi = std::acos(-1.0);
@@ -57,29 +64,21 @@ void apply_yarn(Rope& rope, float factor, const ModelReader& file, const ModelCo
   };
   const double low = std::max(0.0, std::floor(pair_of(fast)));
   const double high = std::min(dims - 1, std::ceil(pair_of(slow)));
-  std::vector<float> denominators(static_cast<size_t>(rope.dims / 2));
-  for (size_t i = 0; i < denominators.size(); ++i) {
-    const double at = static_cast<double>(i);
-    const double keep = ext * (1 - std::clamp((at - low) / std::max(0.001, high - low), 0.0, 1.0));
-    const double speed = std::pow(static_cast<double>(rope.base), -2 * at / dims);
-    denominators[i] = static_cast<float>(1 / (speed * (keep + (1 - keep) / factor)));
+  std::vector<double> keeps(static_cast<size_t>(rope.dims / 2));
+  for (size_t i = 0; i < keeps.size(); ++i) {
+    const double ramp = (static_cast<double>(i) - low) / std::max(0.001, high - low);
+    keeps[i] = ext * (1 - std::clamp(ramp, 0.0, 1.0));
   }
-  rope.denominators = array(std::span<const float>(denominators), {rope.dims / 2});
-  rope.magnitude =
-      file.positive("rope.scaling.attn_factor", 1) * (1 + 0.1f * std::log(std::max(1.f, factor)));
+  return keeps;
 }
 
-/// rope_freqs.weight: what each pair's speed is divided by.
-void apply_frequencies(Rope& rope, ModelReader& file) {
-  const array factors = file.vector("rope_freqs", rope.dims / 2);
-  const std::vector<float> values = factors.to_vector<float>();
-  std::vector<float> denominators(values.size());
-  for (size_t i = 0; i < values.size(); ++i) {
-    file.require(std::isfinite(values[i]) && values[i] > 0, ErrorCode::kFormat,
-                 "tensor 'rope_freqs.weight' holds {} at {}, where a number above 0 is needed", values[i], i);
+void set_denominators(Rope& rope, std::span<const double> factors, std::span<const double> keeps,
+                      double slower) {
+  std::vector<float> denominators(factors.size());
+  for (size_t i = 0; i < denominators.size(); ++i) {
     const double speed = std::pow(static_cast<double>(rope.base),
                                   -2 * static_cast<double>(i) / static_cast<double>(rope.dims));
-    denominators[i] = static_cast<float>(values[i] / speed);
+    denominators[i] = static_cast<float>(factors[i] / (speed * (keeps[i] + (1 - keeps[i]) / slower)));
   }
   rope.denominators = array(std::span<const float>(denominators), {rope.dims / 2});
 }
@@ -116,20 +115,28 @@ array Rope::operator()(const array& x, int64_t position) const {
 
 Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours) {
   Rope rope{.dims = config.rope_dims, .neighbours = neighbours, .base = config.rope_base};
-  const std::string type = file.text("rope.scaling.type", "none");
-  // Files of before rope.scaling.type say rope.scale_linear.
-  const float factor = file.positive("rope.scaling.factor", file.positive("rope.scale_linear", 1));
+  // Files of before rope.scaling.type say rope.scale_linear, and all of them mean linear; 0 is no scaling.
+  const std::string type = file.text("rope.scaling.type", "linear");
   file.require(type == "none" || type == "linear" || type == "yarn", ErrorCode::kUnsupported,
                "rope scaling '{}' is not one of none, linear, yarn", shown(type));
-  const bool frequencies = file.has_tensor("rope_freqs.weight");
-  file.require(!frequencies || type != "yarn", ErrorCode::kUnsupported,
-               "it has both yarn rope scaling and a tensor 'rope_freqs.weight'");
+  const float stated =
+      file.positive_or_zero("rope.scaling.factor", file.positive_or_zero("rope.scale_linear", 1));
+  const float factor = stated > 0 && type != "none" ? stated : 1;
+  rope.magnitude = file.positive("rope.scaling.attn_factor", 1);
   if (type == "yarn") {
-    apply_yarn(rope, factor, file, config);
+    set_denominators(rope, read_factors(file, rope.dims / 2), yarn_keeps(rope, file, config), factor);
+    // What transformers calls attention_factor stands in place of the paper's formula.
+    rope.magnitude *=
+        file.positive("rope.scaling.yarn_attn_factor", 1 + 0.1f * std::log(std::max(1.f, factor)));
   } else {
-    if (type == "linear" || !file.has_key("rope.scaling.type")) rope.scale = 1 / factor;
-    if (frequencies) apply_frequencies(rope, file);
+    rope.scale = 1 / factor;
+    const std::vector<double> keeps(static_cast<size_t>(rope.dims / 2), 1.0);
+    if (file.has_tensor("rope_freqs.weight"))
+      set_denominators(rope, read_factors(file, rope.dims / 2), keeps, 1);
   }
+  file.require(rope.dims == config.key_length || rope.magnitude == 1, ErrorCode::kUnsupported,
+               "rope that turns {} of {} dimensions of a head and scales them by {} is not supported",
+               rope.dims, config.key_length, rope.magnitude);
   return rope;
 }
 
@@ -153,14 +160,35 @@ array Attention::operator()(const array& x, const Pass& pass, int64_t layer) con
   return out(parts.size() == 1 ? parts[0] : concatenate(parts, 0));
 }
 
+namespace {
+
+/// attn_q, attn_k and attn_v, or attn_qkv in their place, whose biases may be together or apart.
+std::vector<nn::Linear> read_qkv(ModelReader& file, const ModelConfig& c, int64_t i) {
+  const char* const names[] = {"attn_q", "attn_k", "attn_v"};
+  const int64_t rows[] = {c.heads_of(i) * c.key_length, c.heads_kv_of(i) * c.key_length,
+                          c.heads_kv_of(i) * c.value_length};
+  if (file.has_tensor(block(i, "attn_qkv.weight"))) {
+    std::vector<nn::Linear> parts = file.stacked(block(i, "attn_qkv"), rows, c.embedding_length);
+    for (size_t p = 0; p < parts.size(); ++p)
+      if (!parts[p].bias) file.read_bias(block(i, names[p]), parts[p]);
+    return parts;
+  }
+  std::vector<nn::Linear> parts;
+  for (size_t p = 0; p < std::size(names); ++p)
+    parts.push_back(file.linear(block(i, names[p]), rows[p], c.embedding_length));
+  return parts;
+}
+
+}  // namespace
+
 Attention read_attention(ModelReader& file, const ModelConfig& c, int64_t i, const Rope& rope) {
-  const int64_t queries = c.head_count * c.key_length, keys = c.head_count_kv * c.key_length;
-  return {.q = file.linear(block(i, "attn_q"), queries, c.embedding_length),
-          .k = file.linear(block(i, "attn_k"), keys, c.embedding_length),
-          .v = file.linear(block(i, "attn_v"), c.head_count_kv * c.value_length, c.embedding_length),
-          .out = file.linear(block(i, "attn_output"), c.embedding_length, c.head_count * c.value_length),
-          .heads = c.head_count,
-          .heads_kv = c.head_count_kv,
+  const std::vector<nn::Linear> qkv = read_qkv(file, c, i);
+  return {.q = qkv[0],
+          .k = qkv[1],
+          .v = qkv[2],
+          .out = file.linear(block(i, "attn_output"), c.embedding_length, c.heads_of(i) * c.value_length),
+          .heads = c.heads_of(i),
+          .heads_kv = c.heads_kv_of(i),
           .key_length = c.key_length,
           .value_length = c.value_length,
           .rope = rope,
@@ -180,9 +208,10 @@ array GatedMlp::operator()(const array& x) const {
 
 GatedMlp read_mlp(ModelReader& file, const ModelConfig& c, int64_t i,
                   array (*gated)(const array&, const array&)) {
-  return {.gate = file.linear(block(i, "ffn_gate"), c.feed_forward_length, c.embedding_length),
-          .up = file.linear(block(i, "ffn_up"), c.feed_forward_length, c.embedding_length),
-          .down = file.linear(block(i, "ffn_down"), c.embedding_length, c.feed_forward_length),
+  const int64_t inner = c.feed_forward_of(i);
+  return {.gate = file.linear(block(i, "ffn_gate"), inner, c.embedding_length),
+          .up = file.linear(block(i, "ffn_up"), inner, c.embedding_length),
+          .down = file.linear(block(i, "ffn_down"), c.embedding_length, inner),
           .gated = gated};
 }
 

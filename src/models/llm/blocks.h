@@ -75,7 +75,8 @@ struct Attention {
   array attend(const array& q, const array& k, const array& v, nn::KVCache& cache) const;
 };
 
-/// Tensors of layer `i`: blk.<i>.attn_q, attn_k, attn_v, attn_output. Window and head norms are the caller's.
+/// Tensors of layer `i`: blk.<i>.attn_q, attn_k and attn_v, or attn_qkv; attn_output. Window and head norms
+/// are the caller's.
 Attention read_attention(ModelReader& file, const ModelConfig& config, int64_t i, const Rope& rope);
 /// blk.<i>.attn_q_norm and attn_k_norm.
 void read_head_norms(ModelReader& file, const ModelConfig& config, int64_t i, Attention& attention);

@@ -10,7 +10,7 @@ namespace {
 
 using namespace llm;
 
-constexpr int64_t kWindowedOf2 = 2;   // layer i is windowed unless i % 2 == 1
+constexpr int64_t kPattern = 2;       // of each 2 layers the last sees all
 constexpr int64_t kBlocksOf27B = 46;  // the size whose attention scale is not that of its heads
 
 struct Layer {
@@ -38,6 +38,7 @@ class Gemma2 final : public Decoder {
  public:
   explicit Gemma2(ModelReader& file) : Decoder(file, read_config(file)) {
     embedding_scale_ = std::sqrt(static_cast<float>(config_.embedding_length));
+    const std::vector<bool> windowed = file.windowed_layers(config_.block_count, kPattern);
     const Rope rope = read_rope(file, config_, false);
     const auto norm = [&](int64_t i, const char* part) {
       return file.norm(block(i, part), config_.embedding_length, config_.norm_epsilon);
@@ -47,7 +48,7 @@ class Gemma2 final : public Decoder {
           norm(i, "attn_norm"), read_attention(file, config_, i, rope),    norm(i, "post_attention_norm"),
           norm(i, "ffn_norm"),  read_mlp(file, config_, i, gelu_tanh_mul), norm(i, "post_ffw_norm")};
       layer.attention.softcap = config_.attention_softcap;
-      layer.attention.window = i % kWindowedOf2 == 0 ? config_.sliding_window : 0;
+      layer.attention.window = windowed[static_cast<size_t>(i)] ? config_.sliding_window : 0;
       layers_.push_back(std::move(layer));
     }
     finish(file);

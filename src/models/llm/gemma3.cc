@@ -25,9 +25,7 @@ struct Layer {
 ModelConfig read_config(const ModelReader& file) {
   ModelConfig config = file.config();
   config.rope_base = file.positive("rope.freq_base", 1000000);
-  config.sliding_window = file.count("attention.sliding_window", 1024);
-  if (file.has_key("final_logit_softcapping"))
-    config.logit_softcap = file.positive("final_logit_softcapping", 30);
+  config.logit_softcap = file.positive_or_zero("final_logit_softcapping", 0);
   // The files do not say query_pre_attn_scalar: it is the head's length, and features / heads in the 27B.
   if (config.block_count == kBlocksOf27B)
     config.attention_scale =
@@ -39,16 +37,19 @@ class Gemma3 final : public Decoder {
  public:
   explicit Gemma3(ModelReader& file) : Decoder(file, read_config(file)) {
     embedding_scale_ = std::sqrt(static_cast<float>(config_.embedding_length));
-    const int64_t pattern = file.count("attention.sliding_window_pattern", kPattern);
-    const Rope all = read_rope(file, config_, false);
-    const Rope windowed{.dims = config_.rope_dims, .base = file.positive("rope.freq_base_swa", 10000)};
+    // A file without a window has no windowed layer, and one rope for all.
+    const std::vector<bool> windowed = file.windowed_layers(config_.block_count, kPattern);
+    const Rope rope = read_rope(file, config_, false);
+    const Rope windowed_rope{.dims = config_.rope_dims,
+                             .base = file.positive("rope.freq_base_swa", 10000),
+                             .magnitude = file.positive("rope.scaling.attn_factor", 1)};
     const auto norm = [&](int64_t i, const char* part) {
       return file.norm(block(i, part), config_.embedding_length, config_.norm_epsilon);
     };
     for (int64_t i = 0; i < config_.block_count; ++i) {
-      const bool sees_all = (i + 1) % pattern == 0;
+      const bool sees_all = config_.sliding_window == 0 || !windowed[static_cast<size_t>(i)];
       Layer layer{norm(i, "attn_norm"),
-                  read_attention(file, config_, i, sees_all ? all : windowed),
+                  read_attention(file, config_, i, sees_all ? rope : windowed_rope),
                   norm(i, "post_attention_norm"),
                   norm(i, "ffn_norm"),
                   read_mlp(file, config_, i, gelu_tanh_mul),

@@ -26,6 +26,8 @@ class Qwen3 final : public Decoder {
       read_head_norms(file, config_, i, layer.attention);
       layers_.push_back(std::move(layer));
     }
+    // The head of a reranker, beside the one that answers.
+    for (const char* name : {"cls.output.weight", "cls.output.bias"}) file.leave_out(name);
     finish(file);
   }
 
