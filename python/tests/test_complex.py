@@ -82,7 +82,8 @@ def test_long_sum_is_blocked():
     n = 1 << 20
     x = np.full(n, 0.1 + 0.3j, np.complex64)
     want = n * complex(x[0])
-    assert abs(complex(mx.sum(mx.array(x)).item()) - want) < 2e-7 * abs(want)
+    # One running sum in float32 would be off by 1e-3.
+    assert abs(complex(mx.sum(mx.array(x)).item()) - want) < 1e-6 * abs(want)
 
 
 def test_argmax_orders_real_parts_first():
