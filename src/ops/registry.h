@@ -10,6 +10,7 @@
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/scatter.h"
+#include "ops/search.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
@@ -21,7 +22,8 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kAstype,      &kArange, &kReshape,     &kTranspose, &kBroadcastTo,   &kContiguous, &kStopGradient,
     &kSelect,      &kSlice,  &kSliceUpdate, &kTake,      &kTakeAlongAxis, &kScatterAdd, &kScatterAddAlongAxis,
     &kConcatenate, &kReduce, &kArgReduce,   &kSoftmax,   &kMatmul,        &kSort,       &kArgsort,
-    &kScan,        &kGather, &kScatter,     &kAsStrided, &kCumulative,    &kDepends,    &kView,
+    &kScan,        &kGather, &kScatter,     &kAsStrided, &kCumulative,    &kDepends,    &kSearchsorted,
+    &kView,
 };
 
 /// Every op: the elementwise tables and the ones above.
