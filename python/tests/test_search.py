@@ -217,6 +217,12 @@ def test_batches_as_rows():
         np.testing.assert_array_equal(np.array(rows), np.maximum.accumulate(x if axis == 0 else x.T, 1))
 
 
+def test_searches_in_batches():
+    keys, values = mx.arange(10), mx.array([[1, 5], [20, -1]])
+    rows = mx.vmap(lambda v: mx.searchsorted(keys, v))(values)
+    assert rows.tolist() == [[1, 5], [10, 0]]
+
+
 def test_complex_orders_are_errors():
     for expression in ["mx.searchsorted(c, c)", "mx.cummax(c)", "mx.median(c)"]:
         assert isinstance(raised(expression), ValueError)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <random>
 
@@ -11,6 +12,7 @@
 #include "ops/einsum.h"
 #include "ops/search.h"
 #include "ops/shape.h"
+#include "ops/sort.h"
 
 namespace uma {
 namespace {
@@ -110,6 +112,12 @@ TEST(Search, MedianSearchsortedUnique) {
   const array keys{1.0f, 2.0f, 2.0f, nan};
   EXPECT_EQ(values_of(searchsorted(keys, array{0.0f, 2.0f, 3.0f, nan})), (Values{0, 1, 3, 3}));
   EXPECT_EQ(values_of(searchsorted(keys, array{0.0f, 2.0f, 3.0f, nan}, "right")), (Values{0, 3, 3, 4}));
+  const array reals = random_array({3, 5}, 9), edges = sort(flatten(random_array({37}, 10)));
+  for (const char* side : {"left", "right"}) {
+    const array found = searchsorted(edges, reals, side);
+    const auto plain = searchsorted_fallback(*found.node(), std::array{edges, reals});
+    EXPECT_EQ(values_of(found), values_of(plain[0])) << side;
+  }
   const Unique u = unique(array{2, 1, 2, 3, 1}, 4, array(9));
   EXPECT_EQ(values_of(u.values), (Values{1, 2, 3, 9}));
   EXPECT_EQ(values_of(u.index), (Values{1, 0, 3, 1}));

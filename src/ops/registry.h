@@ -12,6 +12,7 @@
 #include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/scatter.h"
+#include "ops/search.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
@@ -36,7 +37,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kDepends,       &kView,
     &kRandomBits,    &kRandomNormal,
     &kRandomUniform, &kFft,
-    &kMakeComplex,
+    &kMakeComplex,   &kSearchsorted,
 };
 
 /// Every op: the elementwise tables and the ones above.

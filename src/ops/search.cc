@@ -118,18 +118,24 @@ array searchsorted(const array& sorted, const array& values, std::string_view si
         "side is 'left' or 'right', not '{}'", side);
   const DType d = promote(sorted.dtype(), values.dtype());
   check(d != DType::complex64, ErrorCode::kDType, "searchsorted", "does not take complex64");
-  const array keys = astype(sorted, d), wanted = astype(values, d);
-  const int64_t n = sorted.size();
-  array at = zeros(values.shape(), DType::int64);
+  return array::make(values.shape(), DType::uint32, kSearchsorted, SearchParams{side == "right"},
+                     {astype(sorted, d), astype(values, d)});
+}
+
+std::vector<array> searchsorted_fallback(const Node& node, std::span<const array> inputs) {
+  const array &keys = inputs[0], &wanted = inputs[1];
+  const bool right = node.params<SearchParams>().right;
+  const int64_t n = keys.size();
+  array at = zeros(wanted.shape(), DType::int64);
   // How many elements come before: bit by bit, the highest first.
   int64_t step = 1;
   while (step <= n / 2) step *= 2;
   for (; n > 0 && step > 0; step /= 2) {
     const array next = at + array(step);
     const array key = take(keys, minimum(next, array(n)) - array(int64_t{1}), 0);
-    at = where(logical_and(less_equal(next, array(n)), precedes(key, wanted, side == "right")), next, at);
+    at = where(logical_and(less_equal(next, array(n)), precedes(key, wanted, right)), next, at);
   }
-  return astype(at, DType::uint32);
+  return {astype(at, DType::uint32)};
 }
 
 Unique unique(const array& x, int64_t size, const std::optional<array>& fill) {

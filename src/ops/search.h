@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/array.h"
+#include "core/op.h"
 #include "ops/reduce.h"
 
 namespace uma {
@@ -43,5 +44,17 @@ array hamming(int64_t n);
 array hanning(int64_t n);
 array blackman(int64_t n);
 array bartlett(int64_t n);
+
+struct SearchParams {
+  bool right;
+};
+std::vector<array> searchsorted_fallback(const Node&, std::span<const array>);
+
+// Of a vector and an array of one real dtype.
+inline constexpr OpInfo kSearchsorted{.name = "searchsorted",
+                                      .args = "sorted, values",
+                                      .doc = "Where values would keep a sorted vector in order.",
+                                      .dtype = DTypeRule::index,
+                                      .fallback = searchsorted_fallback};
 
 }  // namespace uma
