@@ -13,16 +13,16 @@
 namespace uma {
 
 inline constexpr std::array<const OpInfo*, 12> kFastOps{&kRmsNorm,
-                                                       &kLayerNorm,
-                                                       &kRope,
-                                                       &kScaledDotProductAttention,
-                                                       &kSiluMul,
-                                                       &kGeluTanhMul,
-                                                       &kQuantizedMatmul,
-                                                       &kQuantizedEmbedding,
-                                                       &kDequantize,
-                                                       &kPackedQuantize,
-                                                       &kPackedDequantize,
-                                                       &kPackedMatmul};
+                                                        &kLayerNorm,
+                                                        &kRope,
+                                                        &kScaledDotProductAttention,
+                                                        &kSiluMul,
+                                                        &kGeluTanhMul,
+                                                        &kQuantizedMatmul,
+                                                        &kQuantizedEmbedding,
+                                                        &kDequantize,
+                                                        &kPackedQuantize,
+                                                        &kPackedDequantize,
+                                                        &kPackedMatmul};
 
 }  // namespace uma

@@ -142,6 +142,6 @@ void scatter_kernel(KernelArgs& args) {
 }  // namespace
 
 const bool scatter_registered = register_kernel(kGather, DeviceType::cpu, gather_kernel) &&
-                               register_kernel(kScatter, DeviceType::cpu, scatter_kernel);
+                                register_kernel(kScatter, DeviceType::cpu, scatter_kernel);
 
 }  // namespace uma::cpu
