@@ -74,7 +74,9 @@ NB_MODULE(core, m) {
   bind_eval(m);
   bind_fast(m);
   bind_files(m);
+  bind_linalg(m);
   bind_transforms(m);
+  bind_compat(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);
 }
