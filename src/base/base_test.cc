@@ -19,7 +19,7 @@ TEST(Error, CarriesTagRuleAndValues) {
     FAIL() << "no error";
   } catch (const Error& e) {
     EXPECT_STREQ(e.what(), "[softmax] axis 3 is out of range for an array of 2 dimensions");
-    EXPECT_EQ(e.code(), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(e.code(), ErrorCode::kIndex);
     EXPECT_EQ(e.op(), "softmax");
     EXPECT_EQ(e.message(), "axis 3 is out of range for an array of 2 dimensions");
   }
