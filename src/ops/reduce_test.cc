@@ -117,10 +117,8 @@ TEST(Reduce, EmptyAnd0d) {
   expect_error(ErrorCode::kInvalidArgument, [] { max(zeros({2, 0}), {1}); });
   EXPECT_EQ(max(zeros({2, 0}), {0}).size(), 0);
   expect_error(ErrorCode::kInvalidArgument, [] { argmax(zeros({0})); });
-  expect_error(ErrorCode::kInvalidArgument, [] { sum(zeros({2}), {1}); });
+  expect_error(ErrorCode::kIndex, [] { sum(zeros({2}), {1}); });
   expect_error(ErrorCode::kInvalidArgument, [] { sum(zeros({2, 2}), {1, -1}); });
-  expect_error(ErrorCode::kDType, [] { sum(zeros({2}, DType::complex64)); });
-  expect_error(ErrorCode::kDType, [] { argmin(zeros({2}, DType::complex64)); });
 }
 
 TEST(ArgReduce, FirstExtremeAndNan) {
