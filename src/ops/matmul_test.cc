@@ -71,7 +71,6 @@ TEST(Matmul, BroadcastsAndTakesVectors) {
   expect_near(matmul(v, v), sum(v * v), 1e-14);
   expect_near(matmul(v, y), sum(expand_dims(v, {1}) * y, {1}), 1e-13);
   expect_near(matmul(x, v), sum(x * v, {-1}), 1e-13);
-  EXPECT_EQ(matmul(array({1, 2}), array({3, 4})).item<float>(), 11.f);
   EXPECT_EQ(matmul(astype(v, DType::float16), astype(v, DType::bfloat16)).dtype(), DType::float32);
 }
 
@@ -85,7 +84,7 @@ TEST(Matmul, Refuses) {
   expect_error(ErrorCode::kShape, [] { matmul(array(1.f), array({1.f})); });
   expect_error(ErrorCode::kShape, [] { matmul(zeros({2, 3}), zeros({2, 3})); });
   expect_error(ErrorCode::kShape, [] { matmul(zeros({2, 2, 3}), zeros({3, 3, 3})); });
-  expect_error(ErrorCode::kDType, [] { matmul(zeros({2}, DType::complex64), zeros({2})); });
+  expect_error(ErrorCode::kDType, [] { matmul(zeros({2}, DType::int32), zeros({2}, DType::int32)); });
 }
 
 TEST(Matmul, Rules) {
