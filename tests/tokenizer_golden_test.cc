@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <deque>
 #include <fstream>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -148,18 +147,24 @@ TEST(PreTokenizerRules, CutAsLlamaCppDoes) {
   const Json golden = read_golden("rules");
   const BytePairs vocabulary(golden["whole"]);
   const auto& texts = golden["texts"];
-  for (const Json& row : golden["rows"])
+  for (const Json& row : golden["rows"]) {
+    std::set<const PreTokenizerRule*> tried;  // names of one row of the table are one rule
     for (const std::string name : row["names"]) {
+      const PreTokenizerRule* rule = find_pre_tokenizer(name);
+      ASSERT_NE(rule, nullptr) << name;
+      if (!tried.insert(rule).second) continue;
       const auto tokenizer = vocabulary.with_rule(name);
       for (size_t i = 0; i < texts.size(); ++i)
         EXPECT_EQ(Json(tokenizer->encode(texts[i].get<std::string>())), row["ids"][i])
             << name << ": " << texts[i];
     }
+  }
 }
 
 TEST(PreTokenizerRules, EveryNameHasAGolden) {
   std::set<std::string> tested;
-  for (const Json& row : read_golden("rules")["rows"])
+  const Json golden = read_golden("rules");
+  for (const Json& row : golden["rows"])
     for (const std::string name : row["names"]) tested.insert(name);
   // Rules on characters are tried in text/tokenizer_test.cc.
   for (const char* name : {"gemma4", "granite-embed-multi-311m", "sarvam-moe", "whitespace"})

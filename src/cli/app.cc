@@ -159,7 +159,10 @@ void add_tokenize(CLI::App& app, TokenizeOptions& o) {
   positional(app, "MODEL", o.model, "as for run; a .gguf that holds a vocabulary and no weights will do");
   app.add_flag("--special", o.special, "recognise special tokens in the text");
   add_common(app, o);
-  app.footer("Example:\n  printf 'Hello' | uma tokenize qwen2.5-coder:0.5b --json");
+  app.footer(
+      "--json prints {\"ids\":[...],\"pieces\":[...]}. Stdin is bytes; a piece that is part of a character "
+      "shows as U+FFFD, its id is exact.\n"
+      "Example:\n  printf 'Hello' | uma tokenize qwen2.5-coder:0.5b --json");
 }
 
 void add_template(CLI::App& app, TemplateOptions& o) {

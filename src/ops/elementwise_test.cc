@@ -344,8 +344,12 @@ TEST(Floats, FloorDivideAndRemainderBelongTogether) {
     SCOPED_TRACE(i);
     expect_near(std::vector<double>{quotient[i], rest[i]}, std::vector<double>{q[i], r[i]}, 1e-15,
                 i == 0 ? 1e-15 : 0);
-    if (q[i] == 0) EXPECT_EQ(std::signbit(quotient[i]), std::signbit(q[i]));
-    if (r[i] == 0) EXPECT_EQ(std::signbit(rest[i]), std::signbit(r[i]));
+    if (q[i] == 0) {
+      EXPECT_EQ(std::signbit(quotient[i]), std::signbit(q[i]));
+    }
+    if (r[i] == 0) {
+      EXPECT_EQ(std::signbit(rest[i]), std::signbit(r[i]));
+    }
   }
 }
 

@@ -50,21 +50,14 @@ class Bpe final : public Tokenizer {
   }
 
  private:
-  struct Pair {
-    int32_t rank, id;  // place in the list; the symbol it makes
-  };
   // Encoding needs these; answering what a token reads does not, so opening a model does not wait for them.
   struct Tables {
-    TokenMap map;                              // every token, and every text that only merges name
-    std::unordered_map<uint64_t, Pair> pairs;  // (left symbol, right symbol)
-    std::array<int32_t, 256> bytes;            // the symbol of a byte
+    TokenMap map;  // every token
+    PairMap pairs;
+    std::array<int32_t, 256> bytes;  // the symbol of a byte
     PreTokenizer words;
     explicit Tables(const PreTokenizerRule& rule) : words(rule) {}
   };
-
-  static uint64_t key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
-  }
 
   const Tables& tables() const {
     std::call_once(once_, [&] { tables_ = build(); });
@@ -97,7 +90,7 @@ class Bpe final : public Tokenizer {
       const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
       joined.assign(left).append(right);
       const int32_t a = symbol(left), b = symbol(right);
-      t->pairs.emplace(key(a, b), Pair{static_cast<int32_t>(rank), symbol(joined)});
+      t->pairs.insert({PairMap::pair(a, b), static_cast<int32_t>(rank), symbol(joined)});
     }
     for (auto& [text, id] : others) symbols_.emplace(text, id);
     return t;
@@ -140,10 +133,10 @@ class Bpe final : public Tokenizer {
     }
     link_symbols(symbols);
     merge_all(symbols, [&](const MergeSymbol& a, const MergeSymbol& b, double* rank, int32_t* id) {
-      const auto it = t.pairs.find(key(a.id, b.id));
-      if (it == t.pairs.end()) return false;
-      *rank = it->second.rank;
-      *id = it->second.id;
+      const PairMap::Slot* merge = t.pairs.find(PairMap::pair(a.id, b.id));
+      if (!merge) return false;
+      *rank = merge->rank;
+      *id = merge->id;
       return true;
     });
     for (const MergeSymbol& s : symbols) {

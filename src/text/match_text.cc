@@ -65,8 +65,8 @@ constexpr struct Row {
     {0x1fae8, 0x1fae8, kSymbol},
     {0x1faf7, 0x1faf8, kSymbol},
     {0x2b739, 0x2b739, kHan},
-    {0x2ebf0, 0x2ee5d, kHan},
-    {0x31350, 0x323af, kHan},
+    {0x2ebf0, 0x2ee5d, kOtherLetter},
+    {0x31350, 0x323af, kOtherLetter},
 };
 
 // The stand-in, or 0.

@@ -56,4 +56,43 @@ class TokenMap {
   size_t mask_ = 0;
 };
 
+/// From a pair of symbols to the merge that joins them; the first of several with one pair counts.
+class PairMap {
+ public:
+  struct Slot {
+    uint64_t pair = kEmpty;
+    int32_t rank = 0, id = 0;  // place in the list; the symbol that it makes
+  };
+  static uint64_t pair(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+  }
+  /// Makes room for `n` entries.
+  void reserve(size_t n) {
+    const size_t slots = std::bit_ceil(n + n / 2 + 16);
+    mask_ = slots - 1;
+    slots_.assign(slots, Slot{});
+  }
+  void insert(const Slot& entry) {
+    size_t i = place(entry.pair);
+    for (; slots_[i].pair != kEmpty; i = (i + 1) & mask_)
+      if (slots_[i].pair == entry.pair) return;
+    slots_[i] = entry;
+  }
+  /// nullptr where the two do not merge.
+  const Slot* find(uint64_t wanted) const {
+    for (size_t i = place(wanted); slots_[i].pair != kEmpty; i = (i + 1) & mask_)
+      if (slots_[i].pair == wanted) return &slots_[i];
+    return nullptr;
+  }
+
+ private:
+  static constexpr uint64_t kEmpty = ~uint64_t{0};  // two symbols of -1: none
+  size_t place(uint64_t pair) const {
+    pair *= 0x9e3779b97f4a7c15u;
+    return (pair ^ pair >> 32) & mask_;
+  }
+  std::vector<Slot> slots_;
+  size_t mask_ = 0;
+};
+
 }  // namespace uma
