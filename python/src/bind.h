@@ -107,6 +107,7 @@ void bind_devices(nb::module_& m);
 void bind_distributed(nb::module_& m);
 void bind_array(nb::module_& m);
 void bind_compat(nb::module_& m);
+void bind_conv(nb::module_& m);
 void bind_creation(nb::module_& m);
 void bind_elementwise(nb::module_& m);
 void bind_shape(nb::module_& m);

@@ -75,6 +75,7 @@ NB_MODULE(core, m) {
   bind_fast(m);
   bind_files(m);
   bind_linalg(m);
+  bind_conv(m);
   bind_transforms(m);
   bind_compat(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);

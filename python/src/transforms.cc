@@ -22,10 +22,11 @@ struct Selection {
 
   Selection(const IntsArg& argnums, const NamesArg& argnames, std::string_view op) {
     if (argnums.index() == 1) numbers = {std::get<int>(argnums)};
-    if (argnums.index() == 2) numbers = std::get<std::vector<int>>(argnums), single = false;
+    if (argnums.index() == 2) numbers = std::get<std::vector<int>>(argnums);
+    single = numbers.size() == 1;
     if (argnames.index() == 1) names = {std::get<std::string>(argnames)};
     if (argnames.index() == 2) names = std::get<Names>(argnames);
-    if (argnums.index() == 0 && names.empty()) numbers = {0};
+    if (argnums.index() == 0 && names.empty()) numbers = {0}, single = true;
     check(!numbers.empty() || !names.empty(), ErrorCode::kInvalidArgument, op,
           "needs an argument to differentiate");
     auto sorted = numbers;

@@ -91,6 +91,16 @@ def test_argmax_orders_real_parts_first():
     assert mx.argmax(mx.array(x)).item() == np.argmax(x) and mx.argmin(mx.array(x)).item() == np.argmin(x)
 
 
+def test_orders_and_running_sums():
+    x = np.array([[1 + 2j, 3 - 1j, np.nan, 3 + 0j, -1 + 9j, -1 + 8j]], np.complex64)
+    np.testing.assert_array_equal(np.array(mx.sort(mx.array(x[:, ::-1]))), np.sort(x))
+    np.testing.assert_array_equal(np.array(mx.argsort(mx.array(x))), np.argsort(x, kind="stable"))
+    close(mx.cumsum(mx.array(X), axis=1), np.cumsum(X.astype(np.complex128), axis=1), 2e-6)
+    close(mx.cumprod(mx.array(X), axis=0), np.cumprod(X.astype(np.complex128), axis=0), 2e-6)
+    e = np.exp(X.astype(np.complex128))
+    np.testing.assert_allclose(np.array(mx.softmax(mx.array(X), axis=1)), e / e.sum(1, keepdims=True), rtol=1e-4)
+
+
 @pytest.mark.parametrize("a,b", [((3, 4), (4, 5)), ((4,), (4,)), ((2, 3, 4), (4, 2)), ((2, 1, 3, 4), (5, 4, 2)), ((3, 0), (0, 2))])
 def test_matmul(a, b):
     x = (rng.standard_normal(a) + 1j * rng.standard_normal(a)).astype(np.complex64)

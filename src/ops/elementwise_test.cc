@@ -29,78 +29,10 @@ constexpr bool kInteger = R::domain == Domain::integral;
 template <class R>
 constexpr bool kBool = R::rule == DTypeRule::boolean;
 
-// The public function of a row, by its name: what a user calls.
+// The public function of a row: what a user calls.
 array op_result(const OpInfo& op, const std::vector<array>& x) {
-  struct Unary {
-    const OpInfo* op;
-    array (*f)(const array&);
-  };
-  struct Binary {
-    const OpInfo* op;
-    array (*f)(const array&, const array&);
-  };
-  static const Unary unary[] = {{&kAbs, abs},
-                                {&kNegative, negative},
-                                {&kSign, sign},
-                                {&kSquare, square},
-                                {&kFloor, floor},
-                                {&kCeil, ceil},
-                                {&kRound, round},
-                                {&kLogicalNot, logical_not},
-                                {&kIsNan, isnan},
-                                {&kIsInf, isinf},
-                                {&kBitwiseInvert, bitwise_invert},
-                                {&kExp, exp},
-                                {&kExpm1, expm1},
-                                {&kLog, log},
-                                {&kLog2, log2},
-                                {&kLog10, log10},
-                                {&kLog1p, log1p},
-                                {&kSqrt, sqrt},
-                                {&kRsqrt, rsqrt},
-                                {&kReciprocal, reciprocal},
-                                {&kSin, sin},
-                                {&kCos, cos},
-                                {&kTan, tan},
-                                {&kArcsin, arcsin},
-                                {&kArccos, arccos},
-                                {&kArctan, arctan},
-                                {&kSinh, sinh},
-                                {&kCosh, cosh},
-                                {&kTanh, tanh},
-                                {&kArcsinh, arcsinh},
-                                {&kArccosh, arccosh},
-                                {&kArctanh, arctanh},
-                                {&kErf, erf},
-                                {&kSigmoid, sigmoid}};
-  static const Binary binary[] = {{&kAdd, add},
-                                  {&kSubtract, subtract},
-                                  {&kMultiply, multiply},
-                                  {&kDivide, divide},
-                                  {&kFloorDivide, floor_divide},
-                                  {&kRemainder, remainder},
-                                  {&kPower, power},
-                                  {&kMaximum, maximum},
-                                  {&kMinimum, minimum},
-                                  {&kLogaddexp, logaddexp},
-                                  {&kArctan2, arctan2},
-                                  {&kEqual, equal},
-                                  {&kNotEqual, not_equal},
-                                  {&kLess, less},
-                                  {&kLessEqual, less_equal},
-                                  {&kGreater, greater},
-                                  {&kGreaterEqual, greater_equal},
-                                  {&kLogicalAnd, logical_and},
-                                  {&kLogicalOr, logical_or},
-                                  {&kBitwiseAnd, bitwise_and},
-                                  {&kBitwiseOr, bitwise_or},
-                                  {&kBitwiseXor, bitwise_xor},
-                                  {&kLeftShift, left_shift},
-                                  {&kRightShift, right_shift}};
-  for (const auto& row : unary)
-    if (row.op == &op) return row.f(x[0]);
-  for (const auto& row : binary)
-    if (row.op == &op) return row.f(x[0], x[1]);
+  if (const UnaryOp f = unary_function(op)) return f(x[0]);
+  if (const BinaryOp f = binary_function(op)) return f(x[0], x[1]);
   ADD_FAILURE() << op.name << " has no function in this test";
   return x[0];
 }

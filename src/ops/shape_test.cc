@@ -65,7 +65,7 @@ TEST(Dims, AreAddedDroppedAndMerged) {
   EXPECT_EQ(flatten(x, 1, 2).shape(), (Shape{2, 3}));
   EXPECT_EQ(flatten(array(1.f)).shape(), (Shape{1}));
   expect_error(ErrorCode::kInvalidArgument, [&] { expand_dims(x, {0, 0}); });
-  expect_error(ErrorCode::kInvalidArgument, [&] { expand_dims(x, {5}); });
+  expect_error(ErrorCode::kIndex, [&] { expand_dims(x, {5}); });
   expect_error(ErrorCode::kShape, [&] { squeeze(x, {0}); });
   expect_error(ErrorCode::kInvalidArgument, [&] { flatten(x, 2, 1); });
 }

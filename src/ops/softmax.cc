@@ -9,7 +9,10 @@ namespace uma {
 
 array softmax(const array& x, int axis) {
   axis = normalize_axis(axis, x.ndim(), "softmax");
-  check(x.dtype() != DType::complex64, ErrorCode::kDType, "softmax", "does not take complex64");
+  if (x.dtype() == DType::complex64) {
+    const array e = exp(x - stop_gradient(max(x, {axis}, true)));
+    return e / sum(e, {axis}, true);
+  }
   const array values = is_inexact(x.dtype()) ? x : astype(x, DType::float32);
   const int last = static_cast<int>(x.ndim()) - 1;
   if (axis != last) return moveaxis(softmax(moveaxis(values, axis, last), last), last, axis);

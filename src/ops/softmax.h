@@ -25,6 +25,6 @@ inline constexpr OpInfo kSoftmax{.name = "softmax",
                                  .vjp = softmax_vjp,
                                  .jvp = softmax_jvp,
                                  .vmap = softmax_vmap,
-                                 .max_ulp = 3};
+                                 .max_ulp = 4};
 
 }  // namespace uma

@@ -14,7 +14,6 @@ namespace {
 template <class F>
 array along(const array& x, int axis, std::string_view name, F op) {
   axis = normalize_axis(axis, x.ndim(), name);
-  check(x.dtype() != DType::complex64, ErrorCode::kDType, name, "does not take complex64");
   const int last = static_cast<int>(x.ndim()) - 1;
   return axis == last ? op(x) : moveaxis(op(moveaxis(x, axis, last)), last, axis);
 }

@@ -43,9 +43,8 @@ TEST(Sort, TopkAndPartition) {
   expect_error(ErrorCode::kInvalidArgument, [&] { topk(x, -1); });
   expect_error(ErrorCode::kInvalidArgument, [&] { partition(x, 4); });
   expect_error(ErrorCode::kInvalidArgument, [&] { argpartition(x, -5); });
-  expect_error(ErrorCode::kInvalidArgument, [&] { sort(x, 1); });
-  expect_error(ErrorCode::kInvalidArgument, [] { sort(array(1.f)); });
-  expect_error(ErrorCode::kDType, [] { sort(astype(f64({1}), DType::complex64)); });
+  expect_error(ErrorCode::kIndex, [&] { sort(x, 1); });
+  expect_error(ErrorCode::kIndex, [] { sort(array(1.f)); });
 }
 
 TEST(Scan, SumsAndProducts) {
@@ -63,7 +62,7 @@ TEST(Scan, SumsAndProducts) {
   EXPECT_EQ(cumsum(array({INT32_MAX, 1}), 0).to_vector<int32_t>()[1], INT32_MIN);
   EXPECT_EQ(values_of(cumsum(astype(broadcast_to(array(1), {4096}), DType::float16), 0))[4095], 4096);
   EXPECT_EQ(cumsum(broadcast_to(x, {0, 4}), 0).size(), 0);
-  expect_error(ErrorCode::kInvalidArgument, [&] { cumsum(x, 1); });
+  expect_error(ErrorCode::kIndex, [&] { cumsum(x, 1); });
 }
 
 TEST(Sort, Rules) {
@@ -131,8 +130,8 @@ TEST(Softmax, Edges) {
   EXPECT_EQ(softmax(slice_axis(f64({1}), 0, 0, 0)).size(), 0);
   for (const array& a : layouts_of(random_array({3, 5}, 1)))
     expect_near(values_of(softmax(a, 0)), values_of(transpose(softmax(contiguous(transpose(a))))));
-  expect_error(ErrorCode::kInvalidArgument, [] { softmax(array(1.f)); });
-  expect_error(ErrorCode::kInvalidArgument, [] { softmax(array({1.f}), 1); });
+  expect_error(ErrorCode::kIndex, [] { softmax(array(1.f)); });
+  expect_error(ErrorCode::kIndex, [] { softmax(array({1.f}), 1); });
 }
 
 }  // namespace

@@ -74,10 +74,11 @@ constexpr Pass kSpark[] = {
     {.regex =
          R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+)"},
     {.regex = R"(\p{N})"}};
+// U+8C48 where U+F900 looks meant, Hangul and all: ids follow llama.cpp.
 constexpr Pass kAfmoe[] = {
     {.kind = Kind::digits_right},
     {.regex =
-         R"([一-鿿㐀-䶿\x{f900}-\x{faff}぀-ゟ゠-ヿ･-ﾟ⼀-⿟\x{0e40}-\x{0e7f}\x{0e80}-\x{0eff}\x{1780}-\x{17ff}\x{1000}-\x{109f}\x{aa60}-\x{aa7f}\x{a9e0}-\x{a9ff}가-\x{d7af}\x{1100}-\x{11ff}]+)"},
+         R"([一-鿿㐀-䶿\x{8c48}-\x{faff}぀-ゟ゠-ヿ･-ﾟ⼀-⿟\x{0e40}-\x{0e7f}\x{0e80}-\x{0eff}\x{1780}-\x{17ff}\x{1000}-\x{109f}\x{aa60}-\x{aa7f}\x{a9e0}-\x{a9ff}가-\x{d7af}\x{1100}-\x{11ff}]+)"},
     {.regex = kPunctuated}};
 constexpr Pass kDeepseekLlm[] = {
     {.regex = R"([\r\n])"},

@@ -18,16 +18,17 @@ constexpr int64_t kGrain = 4096;
 template <class T>
 bool before(T a, T b) {
   const auto x = static_cast<accumulator_t<T>>(a), y = static_cast<accumulator_t<T>>(b);
-  if constexpr (std::is_floating_point_v<accumulator_t<T>>) {
+  if constexpr (std::is_floating_point_v<accumulator_t<T>> || functor::is_complex<T>) {
     if (x != x) return false;
     if (y != y) return true;
   }
-  return x < y;
+  return functor::Less{}(x, y);
 }
 
 template <class F>
-void dispatch_real(DType dtype, F&& f) {
+void dispatch_any(DType dtype, F&& f) {
   if (dtype == DType::bool_) return f.template operator()<bool>();
+  if (dtype == DType::complex64) return f.template operator()<complex64>();
   if (is_floating(dtype)) return dispatch_float(dtype, "sort", f);
   dispatch_integer(dtype, "sort", f);
 }
@@ -44,7 +45,7 @@ void for_rows(const array& x, Row row) {
 void sort_kernel(KernelArgs& args) {
   const array x = row_contiguous(args.in(0));
   args.allocate();
-  dispatch_real(x.dtype(), [&]<class T>() {
+  dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     T* out = args.out().mutable_data<T>();
     for_rows(x, [&](int64_t at, int64_t n) {
@@ -57,7 +58,7 @@ void sort_kernel(KernelArgs& args) {
 void argsort_kernel(KernelArgs& args) {
   const array x = row_contiguous(args.in(0));
   args.allocate();
-  dispatch_real(x.dtype(), [&]<class T>() {
+  dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     uint32_t* out = args.out().mutable_data<uint32_t>();
     for_rows(x, [&](int64_t at, int64_t n) {
@@ -72,7 +73,7 @@ void scan_kernel(KernelArgs& args) {
   const auto& p = args.params<ScanParams>();
   const array x = row_contiguous(args.in(0));
   args.allocate();
-  dispatch_real(x.dtype(), [&]<class T>() {
+  dispatch_any(x.dtype(), [&]<class T>() {
     using A = accumulator_t<T>;
     const T* in = x.data<T>();
     T* out = args.out().mutable_data<T>();
