@@ -29,6 +29,19 @@ COMPLEX = has_complex()
 ROWS = sorted(row for row in GOLDEN if COMPLEX or not ("complex" in row or "1j" in row or row.split()[0] in ("real", "imag", "conj")))
 
 
+# Functions that refuse complex64 in a sentence, where MLX orders or rounds it in its own way.
+REAL_ONLY = {"floor_divide", "//", "cummax", "cummin", "logcumsumexp", "nan_to_num"}
+
+
+def without_complex(row, expected):
+    """What is expected of a function that refuses complex64: an error wherever one takes part."""
+    if not REAL_ONLY & set(row.split()):
+        return expected
+    if "complex" in row or "1j" in row:
+        return "V" * len(expected)
+    return expected[:-1] + "V" if len(expected) == len(DTYPES) else expected
+
+
 @pytest.fixture(scope="module")
 def ours():
     return table(mx)
@@ -37,7 +50,7 @@ def ours():
 @pytest.mark.parametrize("row", ROWS)
 def test_as_mlx(ours, row):
     # MLX finds some wrong dtypes only when it computes, as RuntimeError; we raise ValueError at the call.
-    expected = DIFFERENT.get(row, GOLDEN[row]).replace("R", "V")
+    expected = without_complex(row, DIFFERENT.get(row, GOLDEN[row]).replace("R", "V"))
     got = ours[row]
     if not COMPLEX and len(expected) in (4, 14):
         got, expected = got[:-1], expected[:-1]
