@@ -31,7 +31,8 @@ Strides row_major_strides(const Shape& shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = step;
-    step *= shape[i];
+    // An extent of zero may stand before others whose product is no int64; such strides are never walked.
+    if (__builtin_mul_overflow(step, shape[i], &step)) step = 0;
   }
   return strides;
 }

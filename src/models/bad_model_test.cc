@@ -182,6 +182,7 @@ TEST_F(HostileModel, ByteTokens) {
       GgufBuilder b;
       b.set("tokenizer.ggml.model", model)
           .set("tokenizer.ggml.tokens", std::vector<std::string>{"<0x41>", "b", text})
+          .set("tokenizer.ggml.merges", std::vector<std::string>{"b b"})
           .set("tokenizer.ggml.token_type", std::vector<int32_t>{6, 1, 6});
       EXPECT_EQ(vocabulary_error(b),
                 "[tokenizer] F: token 2 is a byte token and does not read <0x00> to <0xFF>")
@@ -195,6 +196,9 @@ TEST_F(HostileModel, MergesThatNameUnknownTokens) {
     return vocabulary_error(b.set("tokenizer.ggml.merges", list));
   };
   b.set("tokenizer.ggml.model", "gpt2").set("tokenizer.ggml.tokens", std::vector<std::string>{"a", "b", "c"});
+  EXPECT_EQ(
+      vocabulary_error(b),
+      "[gguf] F: has no merges (key 'tokenizer.ggml.merges' is missing), which a 'gpt2' vocabulary needs");
   EXPECT_EQ(merges({"a b", "ab c", "x y", "xy a"}), "");
   const auto vocabulary = load_vocabulary(folder_.path("F"));
   // "ab" is no token: what it was made of is.

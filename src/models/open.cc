@@ -8,6 +8,7 @@
 #include "io/gguf.h"
 #include "models/loader.h"
 #include "models/registry.h"
+#include "text/tokenizer.h"
 
 namespace uma {
 
@@ -26,6 +27,7 @@ std::shared_ptr<const Model> open_model(const std::string& path, const ModelOpti
   reader.require(model->vocabulary->size == model->config().vocab_size, ErrorCode::kFormat,
                  "the vocabulary has {} tokens, tensor 'token_embd.weight' has {} rows",
                  model->vocabulary->size, model->config().vocab_size);
+  model->vocabulary->tokenizer->prepare();
   file->check_intact();
   model->load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return model;

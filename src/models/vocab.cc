@@ -62,6 +62,9 @@ VocabData read_data(const std::shared_ptr<const GgufFile>& file) {
   data.scores = keys.floats("tokenizer.ggml.scores");
   data.types = keys.ints("tokenizer.ggml.token_type");
   data.merges = keys.strings("tokenizer.ggml.merges");
+  check(file->has("tokenizer.ggml.merges") || (data.model != "gpt2" && data.model != "gemma4"), kFormat,
+        "gguf", "{}: has no merges (key 'tokenizer.ggml.merges' is missing), which a '{}' vocabulary needs",
+        file->path(), data.model);
   data.bos = keys.token("tokenizer.ggml.bos_token_id");
   data.eos = keys.token("tokenizer.ggml.eos_token_id");
   data.eot = keys.token("tokenizer.ggml.eot_token_id");

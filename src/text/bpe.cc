@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "base/utf8.h"
 #include "text/merge_list.h"
 #include "text/pre_tokenizer.h"
@@ -49,6 +50,8 @@ class Bpe final : public Tokenizer {
     }
   }
 
+  void prepare() const override { tables(); }
+
  private:
   // Encoding needs these; answering what a token reads does not, so opening a model does not wait for them.
   struct Tables {
@@ -59,6 +62,11 @@ class Bpe final : public Tokenizer {
     explicit Tables(const PreTokenizerRule& rule) : words(rule) {}
   };
 
+  static std::pair<std::string_view, std::string_view> halves(std::string_view merge) {
+    const size_t space = merge.find(' ', 1);
+    return {merge.substr(0, space), merge.substr(space + 1)};
+  }
+
   const Tables& tables() const {
     std::call_once(once_, [&] { tables_ = build(); });
     return *tables_;
@@ -68,11 +76,23 @@ class Bpe final : public Tokenizer {
     auto t = std::make_unique<Tables>(rule_);
     t->map.reserve(data_.tokens.size() + 256 + data_.merges.size() / 8);
     for (int32_t id = 0; id < size(); ++id) t->map.insert(token(id), id);
+    // What most of the time goes into: three look-ups a merge, each a cache miss.
+    struct Symbols {
+      int32_t left, right, joined;
+    };
+    std::vector<Symbols> known(data_.merges.size());
+    parallel_ranges(std::ssize(known), 4096, [&](int64_t begin, int64_t end) {
+      std::string joined;
+      for (auto rank = static_cast<size_t>(begin); rank < static_cast<size_t>(end); ++rank) {
+        const auto [left, right] = halves(data_.merges[rank]);
+        joined.assign(left).append(right);
+        known[rank] = {t->map.find(left), t->map.find(right), t->map.find(joined)};
+      }
+    });
     int32_t next = static_cast<int32_t>(size());
     // Symbols without a token get numbers past the vocabulary: they may be steps on the way to one.
     std::unordered_map<std::string, int32_t> others;
-    const auto symbol = [&](std::string_view text) {
-      const int32_t id = t->map.find(text);
+    const auto number = [&](int32_t id, std::string_view text) {
       if (id >= 0) return id;
       const auto [it, fresh] = others.emplace(text, next);
       if (fresh) ++next;
@@ -80,17 +100,19 @@ class Bpe final : public Tokenizer {
     };
     for (size_t b = 0; b < 256; ++b) {
       const char c = static_cast<char>(b);
-      t->bytes[b] = rule_.raw ? symbol(std::string_view(&c, 1)) : symbol(alphabet().spelling[b]);
+      const std::string_view text = rule_.raw ? std::string_view(&c, 1) : alphabet().spelling[b];
+      t->bytes[b] = number(t->map.find(text), text);
     }
     t->pairs.reserve(data_.merges.size());
-    std::string joined;
-    for (size_t rank = 0; rank < data_.merges.size(); ++rank) {
-      const std::string_view merge = data_.merges[rank];
-      const size_t space = merge.find(' ', 1);
-      const std::string_view left = merge.substr(0, space), right = merge.substr(space + 1);
-      joined.assign(left).append(right);
-      const int32_t a = symbol(left), b = symbol(right);
-      t->pairs.insert({PairMap::pair(a, b), static_cast<int32_t>(rank), symbol(joined)});
+    for (size_t rank = 0; rank < known.size(); ++rank) {
+      auto [a, b, whole] = known[rank];
+      if (a < 0 || b < 0 || whole < 0) {
+        const auto [left, right] = halves(data_.merges[rank]);
+        a = number(a, left);
+        b = number(b, right);
+        whole = number(whole, std::string(left).append(right));
+      }
+      t->pairs.insert({PairMap::pair(a, b), static_cast<int32_t>(rank), whole});
     }
     for (auto& [text, id] : others) symbols_.emplace(text, id);
     return t;

@@ -9,18 +9,27 @@
 
 namespace uma {
 
-inline uint64_t hash_bytes(std::string_view text) {
-  uint64_t h = text.size() * 0x9e3779b97f4a7c15u;
+/// Drawn once a process: a file cannot be written so that its tokens all fall into one place.
+uint64_t token_hash_key();
+
+/// Both halves of a 128-bit product, folded.
+inline uint64_t folded_product(uint64_t x, uint64_t y) {
+  const auto product = static_cast<unsigned __int128>(x) * y;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+inline uint64_t hash_bytes(std::string_view text, uint64_t key) {
+  uint64_t h = key ^ text.size();
   size_t i = 0;
   for (; i + 8 <= text.size(); i += 8) {
     uint64_t word;
     std::memcpy(&word, text.data() + i, 8);
-    h = (std::rotl(h, 29) ^ word) * 0xbf58476d1ce4e5b9u;
+    h = folded_product(h ^ word, key | 1);
   }
   uint64_t tail = 0;
   std::memcpy(&tail, text.data() + i, text.size() - i);
-  h = (std::rotl(h, 29) ^ tail) * 0x94d049bb133111ebu;
-  return h ^ (h >> 32);
+  h = folded_product(h ^ tail, key | 1);
+  return folded_product(h ^ 0x9e3779b97f4a7c15u, 0xbf58476d1ce4e5b9u);
 }
 
 class TokenMap {
@@ -33,7 +42,7 @@ class TokenMap {
   }
   /// False if the text is there already.
   bool insert(std::string_view text, int32_t id) {
-    size_t i = hash_bytes(text) & mask_;
+    size_t i = hash_bytes(text, key_) & mask_;
     for (; slots_[i].id >= 0; i = (i + 1) & mask_)
       if (slots_[i].text == text) return false;
     slots_[i] = {text, id};
@@ -42,7 +51,7 @@ class TokenMap {
   /// -1 where there is none.
   int32_t find(std::string_view text) const {
     if (slots_.empty()) return -1;
-    for (size_t i = hash_bytes(text) & mask_; slots_[i].id >= 0; i = (i + 1) & mask_)
+    for (size_t i = hash_bytes(text, key_) & mask_; slots_[i].id >= 0; i = (i + 1) & mask_)
       if (slots_[i].text == text) return slots_[i].id;
     return -1;
   }
@@ -54,6 +63,7 @@ class TokenMap {
   };
   std::vector<Slot> slots_;
   size_t mask_ = 0;
+  uint64_t key_ = token_hash_key();
 };
 
 /// From a pair of symbols to the merge that joins them; the first of several with one pair counts.
@@ -87,12 +97,10 @@ class PairMap {
 
  private:
   static constexpr uint64_t kEmpty = ~uint64_t{0};  // two symbols of -1: none
-  size_t place(uint64_t pair) const {
-    pair *= 0x9e3779b97f4a7c15u;
-    return (pair ^ pair >> 32) & mask_;
-  }
+  size_t place(uint64_t pair) const { return folded_product(pair ^ key_, key_ | 1) & mask_; }
   std::vector<Slot> slots_;
   size_t mask_ = 0;
+  uint64_t key_ = token_hash_key();
 };
 
 }  // namespace uma

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <charconv>
 #include <initializer_list>
+#include <random>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -26,6 +27,14 @@ void check_id(const std::optional<int32_t>& id, std::string_view what, size_t si
 }
 
 }  // namespace
+
+uint64_t token_hash_key() {
+  static const uint64_t key = [] {
+    std::random_device source;
+    return static_cast<uint64_t>(source()) << 32 | source();
+  }();
+  return key;
+}
 
 std::string escape_spaces(std::string_view text) {
   std::string out;

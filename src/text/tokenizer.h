@@ -21,8 +21,8 @@ struct VocabData {
   // tell.
   std::string name, architecture;
   std::vector<std::string_view> tokens;
-  std::vector<float> scores;             // as many as tokens, or none
-  std::vector<int32_t> types;            // TokenType values; as many as tokens, or none
+  std::vector<float> scores;             // one a token, or none
+  std::vector<int32_t> types;            // TokenType values; one a token, or none
   std::vector<std::string_view> merges;  // "left right", best first; gpt2 only
   std::optional<int32_t> bos, eos, eot, eom, unk, sep, pad, cls, mask;
   std::optional<int32_t> fim_pre, fim_suf, fim_mid, fim_pad, fim_rep, fim_sep;  // fill-in-the-middle
@@ -52,6 +52,8 @@ class Tokenizer {
   virtual ~Tokenizer();
 
   std::vector<int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
+  /// Builds what encode() needs and decoding does not; the first encode() does it where nobody did.
+  virtual void prepare() const {}
 
   /// The bytes of a token; part of a character perhaps. Control and unknown tokens show their text if
   /// `special`, else nothing; unused ones never show. Throws InvalidArgument for an id outside the
