@@ -41,8 +41,8 @@ class Bpe final : public Tokenizer {
   Bpe(VocabData data, const PreTokenizerRule& rule) : Tokenizer(std::move(data)), rule_(rule) {
     add_bos_ = rule.add_bos;
     for (const std::string_view merge : data_.merges)
-      check(merge.find(' ', 1) != std::string_view::npos, ErrorCode::kFormat, "tokenizer",
-            "the merge '{}' names no two tokens", shown(merge));
+      if (merge.find(' ', 1) == std::string_view::npos)  // shown() only where it is needed
+        fail(ErrorCode::kFormat, "tokenizer", "the merge '{}' names no two tokens", shown(merge));
     if (rule.always_bos) data_.add_bos = true;
     if (data_.model == "gpt2" && 11 < size()) {  // where GPT-2's end of text would be, whatever stands there
       if (!data_.bos && !rule.no_bos) data_.bos = 11;

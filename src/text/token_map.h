@@ -40,26 +40,29 @@ class TokenMap {
     mask_ = slots - 1;
     slots_.assign(slots, Slot{});
   }
-  /// False if the text is there already.
+  /// False if the text is there already. Texts are under 4 GiB, and live as long as the map.
   bool insert(std::string_view text, int32_t id) {
     size_t i = hash_bytes(text, key_) & mask_;
     for (; slots_[i].id >= 0; i = (i + 1) & mask_)
-      if (slots_[i].text == text) return false;
-    slots_[i] = {text, id};
+      if (slots_[i].text() == text) return false;
+    slots_[i] = {text.data(), static_cast<uint32_t>(text.size()), id};
     return true;
   }
   /// -1 where there is none.
   int32_t find(std::string_view text) const {
     if (slots_.empty()) return -1;
     for (size_t i = hash_bytes(text, key_) & mask_; slots_[i].id >= 0; i = (i + 1) & mask_)
-      if (slots_[i].text == text) return slots_[i].id;
+      if (slots_[i].text() == text) return slots_[i].id;
     return -1;
   }
 
  private:
+  // Four to a cache line: a look-up is mostly the wait for one.
   struct Slot {
-    std::string_view text;
+    const char* data = nullptr;
+    uint32_t length = 0;
     int32_t id = -1;
+    std::string_view text() const { return {data, length}; }
   };
   std::vector<Slot> slots_;
   size_t mask_ = 0;

@@ -65,6 +65,9 @@ Tokenizer::Tokenizer(VocabData data) : data_(std::move(data)) {
   const size_t n = data_.tokens.size();
   check(n > 0, ErrorCode::kFormat, "tokenizer", "the vocabulary has no tokens");
   check(n <= INT32_MAX, ErrorCode::kFormat, "tokenizer", "a vocabulary of {} tokens is too large", n);
+  for (const std::string_view text : data_.tokens)
+    check(text.size() <= INT32_MAX, ErrorCode::kFormat, "tokenizer", "a token of {} bytes is too long",
+          text.size());
   check(data_.scores.empty() || data_.scores.size() >= n, ErrorCode::kFormat, "tokenizer",
         "{} tokens have {} scores", n, data_.scores.size());
   check(data_.types.empty() || data_.types.size() >= n, ErrorCode::kFormat, "tokenizer",
