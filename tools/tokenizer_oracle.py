@@ -11,6 +11,7 @@ as nothing to compare; uma must survive it all the same.
 """
 import argparse
 import ctypes
+import itertools
 import json
 import os
 import pathlib
@@ -287,13 +288,34 @@ def compare_rules(args):
     return bad
 
 
+def compare_options(args):
+    """Each kind of vocabulary with every setting of the flags that it heeds."""
+    bad = 0
+    named = {name: i for i, name in enumerate(("bos_token_id", "eos_token_id", "unknown_token_id", "seperator_token_id"))}
+    bert = {"unknown_token_id": 1, "cls_token_id": 2, "bos_token_id": 2, "seperator_token_id": 3, "eos_token_id": 3}
+    kinds = [("bpe", lambda path, **o: tokenizer_vocabs.byte_pairs(path, "qwen2", **o), named,
+              ("add_bos_token", "add_eos_token", "add_sep_token")),
+             ("spm", tokenizer_vocabs.scored_pieces, named, ("add_bos_token", "add_eos_token", "add_space_prefix")),
+             ("bert", tokenizer_vocabs.word_pieces, bert, ("add_bos_token", "add_eos_token", "normalizer.lowercase"))]
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, make, ids, flags in kinds:
+            for setting in itertools.product((None, False, True), repeat=len(flags)):
+                chosen = {flag: value for flag, value in zip(flags, setting) if value is not None}
+                name = " ".join([kind] + ["%s=%d" % item for item in chosen.items()])
+                if args.only and kind not in args.only.split(","):
+                    continue
+                make(folder + "/vocab.gguf", ids=ids, flags=chosen)
+                bad += compare(args, folder + "/vocab.gguf", name, args.seed + zlib.crc32(name.encode()) % 1000, alias=True)
+    return bad
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*")
     parser.add_argument("--batch", help="the program uma_tokenizer_batch")
     parser.add_argument("--rules", action="store_true", help="every name of tokenizer.ggml.pre")
-    parser.add_argument("--only", help="some of them, with commas")
-    parser.add_argument("--options", action="store_true")
+    parser.add_argument("--only", help="some of them (of --options: bpe, spm, bert), with commas")
+    parser.add_argument("--options", action="store_true", help="every setting of the flags, on made vocabularies")
     parser.add_argument("--freeze", metavar="FOLDER")
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
@@ -310,6 +332,7 @@ def main():
             freeze_rules(args.freeze)
         return
     bad = compare_rules(args) if args.rules else 0
+    bad += compare_options(args) if args.options else 0
     bad += sum(compare(args, path, seed=args.seed) for path in args.files)
     sys.exit(1 if bad else 0)
 

@@ -128,3 +128,30 @@ def character_pairs(path, pre, model="gpt2", spaces=True, **options):
             types.append(NORMAL)
     add_specials(tokens, types)
     write(path, model, tokens, types, pre=pre, merges=["%s %s" % p for p in pairs], **options)
+
+
+def scored_pieces(path, **options):
+    """SentencePiece: bytes, characters, and beginnings of words, scored at random."""
+    rng = random.Random(9)
+    tokens = ["<0x%02X>" % b for b in range(256)]
+    types = [BYTE] * 256
+    words = ["▁" + word.replace(" ", "▁") for word in tokenizer_texts.WORDS]
+    pieces = sorted({word[i:j] for word in words for i in range(len(word)) for j in range(i + 1, len(word) + 1)}
+                    | {"▁▁", "▁▁▁▁"})
+    tokens += [piece for piece in pieces if piece not in tokens]
+    types += [NORMAL] * (len(tokens) - len(types))
+    add_specials(tokens, types)
+    write(path, "llama", tokens, types, scores=[-rng.uniform(0, 20) for _ in tokens], **options)
+
+
+def word_pieces(path, **options):
+    """WordPiece: whole words, their ends, and letters."""
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    types = [CONTROL, UNKNOWN, CONTROL, CONTROL]
+    pieces = set()
+    for word in tokenizer_texts.WORDS + [word.lower() for word in tokenizer_texts.WORDS]:
+        word = word.strip()
+        pieces |= {"▁" + word[:i] for i in range(1, len(word) + 1)} | {word[i:] for i in range(1, len(word))}
+    tokens += sorted(p for p in pieces if p)
+    types += [NORMAL] * (len(tokens) - len(types))
+    write(path, "bert", tokens, types, **options)
