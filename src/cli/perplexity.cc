@@ -19,11 +19,11 @@ constexpr int64_t kDefaultWindow = 512;  // tokens; what other programs score wi
 }  // namespace
 
 int perplexity(const PerplexityOptions& o) {
+  InterruptScope interrupt;
   const std::string text = read_file(o.file);
   const auto model = open_model(find_or_pull(o.model, o.offline), {.exact = o.exact});
   const std::vector<int32_t> tokens =
       model->vocabulary->tokenizer->encode(text, {.add_special = false, .parse_special = false});
-  InterruptScope interrupt;
   ProgressBar bar("perplexity", "windows");
   const int64_t context = o.ctx > 0 ? o.ctx : std::min(kDefaultWindow, model->config().context_length);
   uma::PerplexityOptions options{.context = context, .want_logits = !o.logits_out.empty()};

@@ -50,9 +50,6 @@ std::string expand(std::string_view regex) {
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_word(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
 
 using Words = std::vector<std::string_view>;
 
@@ -60,34 +57,17 @@ void add(Words& out, std::string_view word) {
   if (!word.empty()) out.push_back(word);
 }
 
-// A run of characters, cut in threes from the right. `ends` holds where each character ends.
-void add_in_threes(Words& out, std::string_view run, const std::vector<size_t>& ends) {
+// Numbers that begin at `gap`, cut in threes from the right; what stands before them stays with the first
+// piece.
+void add_in_threes(Words& out, std::string_view text, size_t gap) {
+  std::vector<size_t> ends;
+  for (size_t i = gap + 1; i <= text.size(); ++i)
+    if (i == text.size() || (static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) ends.push_back(i);
   size_t from = 0;
   for (size_t i = (ends.size() - 1) % 3; i < ends.size(); i += 3) {
-    add(out, run.substr(from, ends[i] - from));
+    add(out, text.substr(from, ends[i] - from));
     from = ends[i];
   }
-}
-
-void split_digits_bound(std::string_view text, Words& out) {
-  size_t gap = 0;
-  for (size_t i = 0; i < text.size();) {
-    if (!is_digit(text[i])) {
-      ++i;
-      continue;
-    }
-    std::vector<size_t> ends;
-    size_t end = i;
-    while (end < text.size() && is_digit(text[end])) ends.push_back(++end - i);
-    if (end < text.size() && is_word(text[end])) {  // "123abc" is left to the next pass
-      i = end;
-      continue;
-    }
-    add(out, text.substr(gap, i - gap));
-    add_in_threes(out, text.substr(i, end - i), ends);
-    gap = i = end;
-  }
-  add(out, text.substr(gap));
 }
 
 void split_thousands(std::string_view text, Words& out) {
@@ -115,7 +95,7 @@ struct PreTokenizer::Compiled {
   pcre2_code* code = nullptr;
 
   explicit Compiled(const PreTokenizerPass& pass) : kind(pass.kind) {
-    if (kind == PreTokenizerPass::Kind::thousands || kind == PreTokenizerPass::Kind::digits_bound) return;
+    if (kind == PreTokenizerPass::Kind::thousands) return;
     const std::string regex = kind == PreTokenizerPass::Kind::digits_right ? R"(\p{N}+)" : expand(pass.regex);
     int error = 0;
     size_t at = 0;
@@ -129,7 +109,6 @@ struct PreTokenizer::Compiled {
   ~Compiled() { pcre2_code_free(code); }
 
   void split(std::string_view text, Words& out) const {
-    if (kind == PreTokenizerPass::Kind::digits_bound) return split_digits_bound(text, out);
     if (kind == PreTokenizerPass::Kind::thousands) return split_thousands(text, out);
     match(text, out);
   }
@@ -161,15 +140,11 @@ struct PreTokenizer::Compiled {
       check(n > 0, ErrorCode::kLimit, "tokenizer",
             "the text is too hard to cut into words (matching error {})", n);
       const size_t* span = pcre2_get_ovector_pointer(scratch.data);
-      add(out, text.substr(from, span[0] - from));
-      const std::string_view found = text.substr(span[0], span[1] - span[0]);
       if (kind == PreTokenizerPass::Kind::digits_right) {
-        std::vector<size_t> ends;
-        for (size_t i = 1; i <= found.size(); ++i)
-          if (i == found.size() || (static_cast<unsigned char>(found[i]) & 0xc0) != 0x80) ends.push_back(i);
-        add_in_threes(out, found, ends);
+        add_in_threes(out, text.substr(from, span[1] - from), span[0] - from);
       } else {
-        add(out, found);
+        add(out, text.substr(from, span[0] - from));
+        add(out, text.substr(span[0], span[1] - span[0]));
       }
       from = span[1];
     }

@@ -11,8 +11,8 @@ namespace uma {
 struct PreTokenizerPass {
   enum class Kind {
     regex,         // matches, and what lies between them, are words
-    digits_bound,  // runs of ASCII digits in threes from the right, if no letter or _ follows
-    digits_right,  // runs of numbers in threes from the right
+    digits_right,  // runs of numbers in threes from the right; what is no number stays with the first three
+                   // after it
     thousands,     // cuts before every third digit from the right, and nothing else
   };
   Kind kind = Kind::regex;

@@ -54,7 +54,7 @@ constexpr Pass kGraniteMulti[] = {
 // The models tell cases of letters apart here; llama.cpp does not.
 constexpr std::string_view kCased =
     R"([^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+<C>?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr Pass kTinyAya[] = {{.kind = Kind::digits_bound}, {.regex = kCased}};
+constexpr Pass kTinyAya[] = {{.kind = Kind::digits_right}, {.regex = kCased}};
 constexpr Pass kYoutu[] = {
     {.regex =
          R"([가-힣ㄱ-ㆎ]+|[！…“”‘’—：；，、-〿︰-﹏]+|[ㄅ-ㄯ]+|[一-龥぀-ゟ゠-ヿ]+)"},
@@ -80,18 +80,19 @@ constexpr Pass kAfmoe[] = {
     {.regex =
          R"([一-鿿㐀-䶿\x{8c48}-\x{faff}぀-ゟ゠-ヿ･-ﾟ⼀-⿟\x{0e40}-\x{0e7f}\x{0e80}-\x{0eff}\x{1780}-\x{17ff}\x{1000}-\x{109f}\x{aa60}-\x{aa7f}\x{a9e0}-\x{a9ff}가-\x{d7af}\x{1100}-\x{11ff}]+)"},
     {.regex = kPunctuated}};
+// Ranges leave white space out that lies within them.
 constexpr Pass kDeepseekLlm[] = {
     {.regex = R"([\r\n])"},
     {.regex =
          R"(\s?[A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\x{1f7d}ᾀ-ᾴᾶ-ᾼ\x{1fbe}ῂ-ῄῆ-ῌῐ-\x{1fd3}ῖ-\x{1fdb}ῠ-Ῥῲ-ῴῶ-ῼℂℇℊ-ℓℕℙ-ℝℤ\x{2126}ℨ\x{212a}-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃]+)"},
-    {.regex = R"(\s?[!-/:-~！-／：-～‘-‟\x{3000}-。]+)"},
+    {.regex = R"(\s?[!-/:-~！-／：-～‘-‟\x{3001}-。]+)"},
     {.regex = R"(\s+$)"},
-    {.regex = R"([一-龥ࠀ-一가-\x{d7ff}]+)"},
+    {.regex = R"((?:(?!\s)[一-龥ࠀ-一가-\x{d7ff}])+)"},
     {.regex = R"(\p{N}+)"}};
 constexpr Pass kDeepseekCoder[] = {{.regex = R"([\r\n])"},
                                    {.regex = R"(\s?\p{L}+)"},
                                    {.regex = R"(\s?\p{P}+)"},
-                                   {.regex = R"([一-龥ࠀ-一가-\x{d7ff}]+)"},
+                                   {.regex = R"((?:(?!\s)[一-龥ࠀ-一가-\x{d7ff}])+)"},
                                    {.regex = R"(\p{N})"}};
 constexpr Pass kBloom[] = {{.regex = R"( ?[^(\s|.,!?…。，、।۔،)]+)"}};
 constexpr Pass kViking[] = {kBloom[0], {.regex = R"(\p{N})"}};
