@@ -83,11 +83,8 @@ def test_a_seed_is_an_answer():
 def test_responses():
     model, tokenizer = tiny_lm.opened()
     seen = []
-    responses = list(
-        stream_generate(
-            model, tokenizer, PROMPT, max_tokens=5, prompt_progress_callback=lambda *a: seen.append(a), prefill_step_size=4
-        )
-    )
+    watched = {"prompt_progress_callback": lambda *a: seen.append(a), "prefill_step_size": 4}
+    responses = list(stream_generate(model, tokenizer, PROMPT, max_tokens=5, **watched))
     count = len(tokenizer.encode(PROMPT))
     assert [r.generation_tokens for r in responses] == [1, 2, 3, 4, 5]
     assert [r.finish_reason for r in responses] == [None] * 4 + ["length"]
@@ -317,7 +314,8 @@ def test_a_prompt_in_a_batch_gives_what_it_gives_alone(kind, at_once):
             assert np.allclose(got.logprobs[i], want, atol=2e-2)
     assert got.caches is None
     stats = got.stats
-    assert stats.generation_tokens == sum(most) and stats.prompt_tokens == sum(len(tokenizer.encode(p)) for p in prompts)
+    assert stats.generation_tokens == sum(most)
+    assert stats.prompt_tokens == sum(len(tokenizer.encode(p)) for p in prompts)
     # all but the first token of each come by steps, and a step gives one to each that runs
     assert stats.generation_steps == {1: sum(most) - 5, 2: stats.generation_steps, 32: 11}[at_once]
     assert stats.prompt_tps > 0 and stats.decode_tps > 0 and stats.generation_tps > 0
@@ -330,7 +328,8 @@ def test_batches_take_caches_and_leave_them_as_they_were():
     before = cache[0].offset
     got = batch_generate(model, tokenizer, ["on", "in"], [cache, None], 4, return_prompt_caches=True)
     assert cache[0].offset == before
-    assert [c[0].offset for c in got.caches] == [before + len(tokenizer.encode("on")) + 4, len(tokenizer.encode("in")) + 4]
+    on, within = len(tokenizer.encode("on")), len(tokenizer.encode("in"))
+    assert [c[0].offset for c in got.caches] == [before + on + 4, within + 4]
     assert got.texts[0] == generate(model, tokenizer, "on", max_tokens=4, prompt_cache=cache)
 
 

@@ -97,12 +97,8 @@ def test_an_answer_goes_on_where_its_cache_ended():
     first = [r.token for r in stream_generate(model, tokenizer, ids, max_tokens=5, prompt_cache=cache)]
     assert cache[0].offset == len(ids) + 5
     progress = []
-    second = [
-        r.token
-        for r in stream_generate(
-            model, tokenizer, more, max_tokens=5, prompt_cache=cache, prompt_progress_callback=lambda *a: progress.append(a)
-        )
-    ]
+    options = {"prompt_cache": cache, "prompt_progress_callback": lambda *a: progress.append(a)}
+    second = [r.token for r in stream_generate(model, tokenizer, more, max_tokens=5, **options)]
     assert progress[-1] == (len(more), len(more))
     whole = ids + first + more
     assert second == [r.token for r in stream_generate(model, tokenizer, whole, max_tokens=5)]

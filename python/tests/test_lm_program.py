@@ -192,7 +192,8 @@ except KeyboardInterrupt:
     extra = cache[0].offset - len(ids) - len(tokens)
     print("stopped", extra if cache[0].offset else 0)
 trim_prompt_cache(cache, 10**6)
-print(generate(model, tokenizer, ids, max_tokens=5, prompt_cache=cache) == generate(model, tokenizer, ids, max_tokens=5))
+again = generate(model, tokenizer, ids, max_tokens=5, prompt_cache=cache)
+print(again == generate(model, tokenizer, ids, max_tokens=5))
 """
 
 

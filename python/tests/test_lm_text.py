@@ -99,7 +99,8 @@ def test_conversations_become_prompts(chatty):
     assert tokenizer.apply_chat_template(MESSAGES, add_generation_prompt=True) == tokenizer.encode(text)
     assert not tokenizer.apply_chat_template(MESSAGES, tokenize=False).endswith("<assistant>")
     tools = [{"name": "look_up"}]
-    assert tokenizer.apply_chat_template(MESSAGES, tools, tokenize=False, mood="calm").startswith("[tools look_up]calm<")
+    with_tools = tokenizer.apply_chat_template(MESSAGES, tools, tokenize=False, mood="calm")
+    assert with_tools.startswith("[tools look_up]calm<")
     going_on = [*MESSAGES, {"role": "assistant", "content": "The cat"}]
     text = tokenizer.apply_chat_template(going_on, tokenize=False, continue_final_message=True)
     assert text.endswith("<assistant>The cat")

@@ -13,8 +13,8 @@ def stop_strings(stop) -> list:
 
 
 class Answer:
-    """Takes tokens and gives text. ``finish_reason`` is mlx-lm's ("stop", "length"), ``stop_reason`` the engine's: "eos",
-    "stop" (a stop string), "length" (max_tokens), "context" (it is full); both None while the answer goes on."""
+    """Takes tokens and gives text. ``finish_reason`` is mlx-lm's ("stop", "length"), ``stop_reason`` the engine's:
+    "eos", "stop" (a stop string), "length" (max_tokens), "context" (it is full); both None while the answer goes on."""
 
     def __init__(self, tokenizer, stop, max_tokens, room):
         self._ends = tokenizer.eos_token_ids

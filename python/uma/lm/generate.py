@@ -223,8 +223,8 @@ def stream_generate(model, tokenizer, prompt, max_tokens: int = 256, *, stop=Non
     """The answer to a prompt, token by token, as :class:`GenerationResponse`.
 
     ``prompt`` is text (taken as it is: make a conversation's with ``tokenizer.apply_chat_template``) or ids.
-    ``max_tokens`` of -1 means no limit. ``stop`` is a string, or several, before which the answer ends. ``prompt_cache``
-    (``make_prompt_cache(model)``) holds what came before, and holds prompt and answer afterwards.
+    ``max_tokens`` of -1 means no limit. ``stop`` is a string, or several, before which the answer ends.
+    ``prompt_cache`` (``make_prompt_cache(model)``) holds what came before, and holds prompt and answer afterwards.
 
     Sampling: ``temp`` (0: the likeliest token), ``top_p``, ``min_p``, ``top_k``, ``seed``, ``repetition_penalty``,
     ``presence_penalty``, ``frequency_penalty`` (over the last ``repetition_context_size`` tokens), ``logit_bias``; or
@@ -384,6 +384,7 @@ def _run_batch(model, runs, at_once, verbose):
     if verbose:
         print(f"[batch_generate] {len(runs)}/{len(runs)} answers")
         print(f"[batch_generate] Prompt: {stats.prompt_tokens} tokens, {stats.prompt_tps:.3f} tokens-per-sec")
-        print(f"[batch_generate] Generation: {stats.generation_tokens} tokens, {stats.generation_tps:.3f} tokens-per-sec")
+        rate = f"{stats.generation_tps:.3f} tokens-per-sec"
+        print(f"[batch_generate] Generation: {stats.generation_tokens} tokens, {rate}")
         print(f"[batch_generate] Peak memory: {stats.peak_memory:.3f} GB")
     return stats
