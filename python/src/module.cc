@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "bind.h"
 #include "core/eval.h"
+#include "lm.h"
 #include "tree.h"
 
 namespace uma::python {
@@ -75,6 +76,7 @@ NB_MODULE(core, m) {
   bind_fast(m);
   bind_files(m);
   bind_linalg(m);
+  bind_lm(m);
   bind_conv(m);
   bind_transforms(m);
   bind_compat(m);

@@ -2,6 +2,7 @@
 
     python -m uma.mlx train.py --epochs 3
     python -m uma.mlx -m mlx_lm generate --model DIR --prompt "Hello"
+    python -m uma.mlx --lm chat.py                     # ``mlx_lm`` is uma.lm: GGUF files, on the C++ engine
 
 or, in a program, before anything imports ``mlx``:
 
@@ -74,6 +75,10 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         if alias.name == "mlx":
             return
         module.__spec__ = alias.loader_state
+        # A later import of these would put them into the module again, over a function of the same name.
+        target = self._target(alias.name)
+        for name in [n for n in sys.modules if n.startswith(target + ".")]:
+            sys.modules[alias.name + name[len(target) :]] = sys.modules[name]
         if alias.name == "mlx.core":
             # an extension is no package, so the import system would not ask for the modules in it
             for name, value in vars(module).items():
@@ -107,6 +112,11 @@ def install(lm: bool = False):
     return finder
 
 
+_LM_HELP = """give the program uma.lm under the name mlx_lm: load(MODEL) then takes a catalogue name, such as
+qwen2.5-coder:0.5b, or a .gguf file, and generate() runs it on the C++ engine; without it, mlx_lm is the package of that
+name, if it is installed"""
+
+
 def _parse(argv):
     parser = argparse.ArgumentParser(
         prog="python -m uma.mlx",
@@ -114,7 +124,7 @@ def _parse(argv):
         description="Run a program written for MLX on uma.",
         epilog='example: python -m uma.mlx -m mlx_lm generate --model DIR --prompt "Hello"',
     )
-    parser.add_argument("--lm", action="store_true", help="give the program uma.lm under the name mlx_lm")
+    parser.add_argument("--lm", action="store_true", help=_LM_HELP)
     parser.add_argument("--version", action="version", version=f"the API of MLX {VERSION}")
     # what follows the program's name is its own: take our options off by hand up to there
     ours, rest = [], list(argv)

@@ -63,6 +63,8 @@ class Cache {
   virtual int64_t size() const = 0;
   /// Forgets all but the first `n` tokens. Throws InvalidArgument if n is negative or over size().
   virtual void truncate(int64_t n) = 0;
+  /// The same tokens in a cache of its own. The memory is shared until one of the two reads on.
+  virtual std::unique_ptr<Cache> clone() const = 0;
   /// What must be evaluated for the cache to hold its values.
   virtual std::vector<array> arrays() const = 0;
   /// Bytes held now.

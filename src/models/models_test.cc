@@ -118,6 +118,23 @@ TEST_P(Architecture, GivesTheSameInPieces) {
   EXPECT_LT(golden.distance(all), 2e-4f);
 }
 
+TEST_P(Architecture, AClonedCacheReadsOnByItself) {
+  const Golden golden(GetParam());
+  const auto model = open_tiny(GetParam());
+  const std::span<const int32_t> tokens(golden.tokens);
+  const auto cache = model->network->make_cache();
+  model->network->forward(tokens.first(9), *cache).eval();
+  const auto clone = cache->clone();
+  // What the first reads lies in the clone's next places, and must not be seen there.
+  model->network->forward(tokens.subspan(20, 6), *cache).eval();
+  EXPECT_EQ(cache->size(), 15);
+  ASSERT_EQ(clone->size(), 9);
+  const auto got = model->network->forward(tokens.subspan(9, 4), *clone, LogitRows::last).to_vector<float>();
+  const auto alone = model->network->make_cache();
+  const auto want = model->network->forward(tokens.first(13), *alone, LogitRows::last).to_vector<float>();
+  for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-4f);
+}
+
 TEST_P(Architecture, SequencesDecodedTogetherDoNotMeet) {
   const Golden golden(GetParam());
   const auto model = open_tiny(GetParam());

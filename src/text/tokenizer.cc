@@ -200,6 +200,12 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, const EncodeOption
   return ids;
 }
 
+std::string_view Tokenizer::spelling(int32_t id) const {
+  check(id >= 0 && id < size(), ErrorCode::kInvalidArgument, "tokenizer",
+        "token {} is outside the vocabulary of {}", id, size());
+  return token(id);
+}
+
 std::string Tokenizer::piece(int32_t id, bool special) const {
   check(id >= 0 && id < size(), ErrorCode::kInvalidArgument, "tokenizer",
         "token {} is outside the vocabulary of {}", id, size());

@@ -59,6 +59,8 @@ class Tokenizer {
   /// `special`, else nothing; unused ones never show. Throws InvalidArgument for an id outside the
   /// vocabulary.
   std::string piece(int32_t id, bool special = true) const;
+  /// A token as the vocabulary spells it, such as "Ġthe" or "<0x0A>". Throws as piece().
+  std::string_view spelling(int32_t id) const;
   std::string decode(std::span<const int32_t> ids, bool special = false) const;
 
   int64_t size() const { return static_cast<int64_t>(data_.tokens.size()); }

@@ -96,6 +96,9 @@ TEST(SentencePiece, WhatIsNoTokenFallsBackToBytes) {
   EXPECT_EQ(t->encode("\xff"), (Ids{kFirstByte + 0xff}));
   EXPECT_EQ(t->encode(std::string_view("\0", 1)), (Ids{kFirstByte}));
   EXPECT_EQ(t->piece(kFirstByte + 0xc3), "\xc3");
+  EXPECT_EQ(t->spelling(kFirstByte + 0xc3), "<0xC3>");
+  EXPECT_THROW(t->spelling(-1), Error);
+  EXPECT_THROW(t->spelling(static_cast<int32_t>(t->size())), Error);
 }
 
 TEST(SentencePiece, WithoutByteTokensTheUnknownTokenStands) {

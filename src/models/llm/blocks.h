@@ -21,6 +21,7 @@ class DecoderCache final : public Cache {
   DecoderCache(int64_t layers, DType dtype);
   int64_t size() const override { return layers_.front().offset(); }
   void truncate(int64_t n) override;
+  std::unique_ptr<Cache> clone() const override { return std::make_unique<DecoderCache>(*this); }
   std::vector<array> arrays() const override;
   int64_t nbytes() const override;
   nn::KVCache& layer(int64_t i) { return layers_[static_cast<size_t>(i)]; }

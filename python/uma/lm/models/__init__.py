@@ -1,0 +1,1 @@
+"""What models share: ``uma.lm.models.cache``."""
