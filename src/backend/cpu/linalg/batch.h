@@ -1,9 +1,12 @@
 #pragma once
 // Batches of matrices for LAPACK: one thread a matrix, its workspace, and copies between row- and
 // column-major.
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <string_view>
 #include <vector>
 
@@ -25,15 +28,32 @@ struct Extents {
   int64_t size() const { return int64_t{m} * n; }
 };
 
+/// Whether several threads may call the library. Debian's serial OpenBLAS has scratch memory without a lock,
+/// and gives wrong numbers when two do.
+inline bool takes_threads() {
+  static const bool takes = (openblas_set_num_threads(1), openblas_get_parallel() != 0);
+  return takes;
+}
+inline std::mutex& serial_calls() {
+  static std::mutex mutex;
+  return mutex;
+}
+
 /// Runs body(begin, end) over ranges of matrices; each allocates its workspace once. Work that is not worth a
 /// thread stays together, and the library itself never starts one.
 template <class Body>
 void for_matrices(const Extents& x, Body body) {
-  static const bool single = (openblas_set_num_threads(1), true);
-  static_cast<void>(single);
+  if (!takes_threads()) {
+    const std::lock_guard lock(serial_calls());
+    return body(0, x.count);
+  }
   constexpr double kGrain = 1 << 16;
   const double work = static_cast<double>(x.m) * x.n * x.k;
-  parallel_ranges(x.count, std::max<int64_t>(1, static_cast<int64_t>(kGrain / std::max(1.0, work))), body);
+  parallel_ranges(x.count, std::max<int64_t>(1, static_cast<int64_t>(kGrain / std::max(1.0, work))),
+                  [&](int64_t begin, int64_t end) {
+                    omp_set_num_threads(1);  // a setting of this thread, which OpenBLAS looks at
+                    body(begin, end);
+                  });
 }
 
 /// A leading dimension is never 0.

@@ -51,6 +51,7 @@ using ComplexGeev = void(Char left, Char right, Int n, complex64* a, Int lda, co
 
 extern "C" {
 void openblas_set_num_threads(int n);
+int openblas_get_parallel();  // 0: the serial variant
 Potrf<float> spotrf_;
 Potrf<double> dpotrf_;
 Getrf<float> sgetrf_;
