@@ -23,6 +23,7 @@ DIRECT = {
     "engine": ["models"],
     "backend/cpu/isa": ["core"],
     "backend/cpu/quant": ["backend/cpu/isa"],
+    "backend/cpu/linalg": ["ops"],
     "backend/cpu": ["fast", "backend/cpu/quant"],
     "backend/null": ["core"],
     "backend": ["backend/cpu", "backend/null"],

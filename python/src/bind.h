@@ -118,6 +118,7 @@ void bind_indexing(nb::module_& m);
 void bind_inspect(nb::module_& m);
 void bind_manipulate(nb::module_& m);
 void bind_linalg(nb::module_& m);
+void bind_factors(nb::module_& linalg);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_products(nb::module_& m);

@@ -1,4 +1,4 @@
-// uma.core.linalg, as far as it needs no factorization.
+// uma.core.linalg: norms and the cross product. What factorizes is in factor.cc.
 #include <cmath>
 #include <limits>
 
@@ -6,6 +6,7 @@
 #include "ops/cast.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/linalg.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"
 
@@ -28,19 +29,41 @@ array vector_norm(const array& a, double order, const Axes& axes, bool keepdims)
   return power(sum(power(x, weak(order, x)), axes, keepdims), weak(1 / order, x));
 }
 
+// Singular values of the matrices that lie in two axes, as a last axis.
+array singular_values(const array& a, int rows, int columns) {
+  check(rows != columns, ErrorCode::kInvalidArgument, "norm", "axes {} and {} of a matrix are the same", rows,
+        columns);
+  const int last = static_cast<int>(a.ndim()) - 1;
+  // The axis of columns moves up where that of rows, in front of it, has gone to the end.
+  const array moved = moveaxis(moveaxis(a, rows, last), rows < columns ? columns - 1 : columns, last);
+  return linalg::singular_values(moved);
+}
+
+array kept_as_ones(const array& x, const Axes& axes, size_t ndim) {
+  std::vector<int> places;
+  for (const int axis : axes) places.push_back(normalize_axis(axis, ndim, "norm"));
+  return expand_dims(x, places);
+}
+
 array matrix_norm(const array& a, const Order& order, const Axes& axes, bool keepdims) {
-  const array x = size_of_each(a);
-  if (order.index() == 2) {
-    const auto& name = std::get<std::string>(order);
-    check(name == "fro" || name == "f", ErrorCode::kUnsupported, "norm",
-          "knows the matrix norm 'fro', not '{}'", name);
-    return sqrt(sum(square(x), axes, keepdims));
-  }
-  const double p = std::get<double>(order);
-  check(std::isinf(p) || std::abs(p) == 1, ErrorCode::kUnsupported, "norm",
-        "knows the matrix norms 1, -1, inf, -inf and 'fro', not {}", p);
   const int rows = normalize_axis(axes[0], a.ndim(), "norm"),
             columns = normalize_axis(axes[1], a.ndim(), "norm");
+  const auto finished = [&](const array& x) { return keepdims ? kept_as_ones(x, axes, a.ndim()) : x; };
+  if (order.index() == 2) {
+    const auto& name = std::get<std::string>(order);
+    check(name == "fro" || name == "f" || name == "nuc", ErrorCode::kInvalidArgument, "norm",
+          "knows the matrix norms 'fro' and 'nuc', not '{}'", name);
+    if (name == "nuc") return finished(sum(singular_values(a, rows, columns), {-1}));
+    return sqrt(sum(square(size_of_each(a)), axes, keepdims));
+  }
+  const double p = std::get<double>(order);
+  check(std::isinf(p) || std::abs(p) == 1 || std::abs(p) == 2, ErrorCode::kInvalidArgument, "norm",
+        "knows the matrix norms 1, -1, 2, -2, inf, -inf, 'fro' and 'nuc', not {}", p);
+  if (std::abs(p) == 2) {
+    const array s = singular_values(a, rows, columns);
+    return astype(finished(p > 0 ? max(s, {-1}) : min(s, {-1})), a.dtype());  // complex64 too, as MLX's
+  }
+  const array x = size_of_each(a);
   const array sums = sum(x, {std::isinf(p) ? columns : rows}, true);
   const array out = p > 0 ? max(sums, axes, true) : min(sums, axes, true);
   return keepdims ? out : squeeze(out, axes);
@@ -80,14 +103,19 @@ array cross(const array& a, const array& b, int axis) {
 
 void bind_linalg(nb::module_& parent) {
   nb::module_ m = parent.def_submodule("linalg", "Linear algebra.");
-  m.def(
-      "norm",
-      [](const array& a, const Order& order, const AxesArg& axis, bool keepdims, const StreamArg& s) {
-        StreamScope scope(s);
-        return norm(a, order, axis, keepdims);
-      },
-      nb::arg("a"), "ord"_a.none() = nb::none(), "axis"_a.none() = nb::none(), "keepdims"_a = false,
-      nb::kw_only(), "stream"_a = nb::none(), "Norms of vectors, and of matrices: fro, 1, -1, inf, -inf.");
+  const auto def_norm = [](nb::module_& to, const char* name) {
+    to.def(
+        name,
+        [](const array& x, const Order& order, const AxesArg& axis, bool keepdims, const StreamArg& s) {
+          StreamScope scope(s);
+          return norm(x, order, axis, keepdims);
+        },
+        nb::arg("a"), "ord"_a.none() = nb::none(), "axis"_a.none() = nb::none(), "keepdims"_a = false,
+        nb::kw_only(), "stream"_a = nb::none(),
+        "Norms of vectors, and of matrices: fro, nuc, 1, -1, 2, -2, inf, -inf.");
+  };
+  def_norm(m, "norm");
+  def_norm(parent, "matrix_norm");  // MLX's second name of it
   m.def(
       "cross",
       [](const array& a, const array& b, int axis, const StreamArg& s) {
@@ -96,6 +124,7 @@ void bind_linalg(nb::module_& parent) {
       },
       "a"_a, "b"_a, "axis"_a = -1, nb::kw_only(), "stream"_a = nb::none(),
       "Cross product of vectors of 2 or 3 elements.");
+  bind_factors(m);
 }
 
 }  // namespace uma::python

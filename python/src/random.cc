@@ -95,6 +95,16 @@ void bind_continuous(nb::module_& m) {
       "lower"_a, "upper"_a, "shape"_a.none() = nb::none(), "dtype"_a.none() = f32,
       "key"_a.none() = nb::none(), "stream"_a = nb::none(), "Normal numbers between two bounds.");
   m.def(
+      "multivariate_normal",
+      [](const array& mean, const array& cov, const Extents& shape, MaybeDtype dtype, const MaybeKey& key,
+         const StreamArg& s) {
+        StreamScope scope(s);
+        return random::multivariate_normal(mean, cov, shape_from(shape), dtype_or(dtype, DType::float32),
+                                           key);
+      },
+      "mean"_a, "cov"_a, "shape"_a = Extents{}, "dtype"_a.none() = f32, "key"_a.none() = nb::none(),
+      "stream"_a = nb::none(), "Normal vectors with a mean and a covariance.");
+  m.def(
       "gumbel",
       [](const Extents& shape, MaybeDtype dtype, const MaybeKey& key, const StreamArg& s) {
         StreamScope scope(s);

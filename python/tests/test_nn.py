@@ -13,7 +13,7 @@ LOOSER = {"layer.Transformer": 4, "layer.Conv": 2, "loss.gaussian": 2, "layer.Gr
 
 
 # What these cases stand on, as far as uma.core may lack it.
-NEEDS = {"layer.QQLinear": lambda: hasattr(mx, "qqmm"), "init": lambda: hasattr(mx.linalg, "qr")}
+NEEDS = {"layer.QQLinear": lambda: hasattr(mx, "qqmm")}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,6 +8,8 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/linalg.h"
+#include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"
 #include "ops/sort.h"
@@ -181,6 +183,26 @@ array truncated_normal(const array& lower, const array& upper, const std::option
   const Shape out = shape ? *shape : broadcast_shapes(a.shape(), b.shape(), "truncated_normal");
   const array z = root * erfinv(uniform(a, b, out, dtype, key));
   return maximum(minimum(hi, z), lo);  // rounding may leave the interval
+}
+
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape, DType dtype,
+                          const Key& key) {
+  constexpr std::string_view op = "multivariate_normal";
+  check(dtype == DType::float32, ErrorCode::kDType, op, "draws float32, not {}", name_of(dtype));
+  check(mean.ndim() >= 1 && cov.ndim() >= 2, ErrorCode::kShape, op,
+        "takes a vector and a matrix, not shapes {} and {}", mean.shape(), cov.shape());
+  const int64_t n = mean.shape(-1);
+  check(cov.shape(-1) == n && cov.shape(-2) == n, ErrorCode::kShape, op,
+        "a mean of shape {} does not go with a covariance of shape {}", mean.shape(), cov.shape());
+  check_shape(shape);
+  Shape out = broadcast_shapes(Shape(mean.shape().begin(), mean.shape().end() - 1),
+                               Shape(cov.shape().begin(), cov.shape().end() - 2), op);
+  out = broadcast_shapes(out, shape, op);
+  out.push_back(n);
+  const auto [u, s, vt] = linalg::svd(astype(cov, DType::float32));
+  const array root = matmul(u * expand_dims(sqrt(s), {-2}), vt);
+  const array z = normal(out, DType::float32, {}, {}, key);
+  return mean + squeeze(matmul(expand_dims(z, {-2}), root), {-2});
 }
 
 array laplace(const Shape& shape, DType dtype, double loc, double scale, const Key& key) {

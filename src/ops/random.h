@@ -43,6 +43,11 @@ array normal(const Shape& shape, DType dtype = DType::float32, const std::option
 /// Normal between two bounds.
 array truncated_normal(const array& lower, const array& upper, const std::optional<Shape>& shape = {},
                        DType dtype = DType::float32, const Key& key = {});
+/// Vectors with a mean and a covariance: mean + z U diag(sqrt(s)) V^T of its svd, z normal, float32.
+/// shapes  mean (..., n), cov (..., n, n) -> batch + (n); `shape`, where it is not empty, broadcasts with
+/// their batch
+array multivariate_normal(const array& mean, const array& cov, const Shape& shape = {},
+                          DType dtype = DType::float32, const Key& key = {});
 array laplace(const Shape& shape, DType dtype = DType::float32, double loc = 0, double scale = 1,
               const Key& key = {});
 array gumbel(const Shape& shape, DType dtype = DType::float32, const Key& key = {});

@@ -8,6 +8,7 @@
 #include "ops/elementwise.h"
 #include "ops/fft.h"
 #include "ops/indexing.h"
+#include "ops/linalg.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
@@ -21,23 +22,52 @@
 namespace uma {
 
 inline constexpr const OpInfo* kStructuralOps[] = {
-    &kAstype,        &kArange,
-    &kReshape,       &kTranspose,
-    &kBroadcastTo,   &kContiguous,
-    &kStopGradient,  &kSelect,
-    &kSlice,         &kSliceUpdate,
-    &kTake,          &kTakeAlongAxis,
-    &kScatterAdd,    &kScatterAddAlongAxis,
-    &kConcatenate,   &kReduce,
-    &kArgReduce,     &kSoftmax,
-    &kMatmul,        &kSort,
-    &kArgsort,       &kScan,
-    &kGather,        &kScatter,
-    &kAsStrided,     &kCumulative,
-    &kDepends,       &kView,
-    &kRandomBits,    &kRandomNormal,
-    &kRandomUniform, &kFft,
-    &kMakeComplex,   &kSearchsorted,
+    &kAstype,
+    &kArange,
+    &kReshape,
+    &kTranspose,
+    &kBroadcastTo,
+    &kContiguous,
+    &kStopGradient,
+    &kSelect,
+    &kSlice,
+    &kSliceUpdate,
+    &kTake,
+    &kTakeAlongAxis,
+    &kScatterAdd,
+    &kScatterAddAlongAxis,
+    &kConcatenate,
+    &kReduce,
+    &kArgReduce,
+    &kSoftmax,
+    &kMatmul,
+    &kSort,
+    &kArgsort,
+    &kScan,
+    &kGather,
+    &kScatter,
+    &kAsStrided,
+    &kCumulative,
+    &kDepends,
+    &kView,
+    &kRandomBits,
+    &kRandomNormal,
+    &kRandomUniform,
+    &kFft,
+    &kMakeComplex,
+    &kSearchsorted,
+    &linalg::kCholesky,
+    &linalg::kSolve,
+    &linalg::kSolveTriangular,
+    &linalg::kLu,
+    &linalg::kDet,
+    &linalg::kSlogdet,
+    &linalg::kCofactor,
+    &linalg::kQr,
+    &linalg::kSvd,
+    &linalg::kPinv,
+    &linalg::kEigh,
+    &linalg::kEig,
 };
 
 /// Every op: the elementwise tables and the ones above.
