@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ops/cast.h"
+#include "ops/count.h"
 #include "ops/creation.h"
 #include "ops/cumulative.h"
 #include "ops/elementwise.h"
@@ -21,23 +22,41 @@
 namespace uma {
 
 inline constexpr const OpInfo* kStructuralOps[] = {
-    &kAstype,        &kArange,
-    &kReshape,       &kTranspose,
-    &kBroadcastTo,   &kContiguous,
-    &kStopGradient,  &kSelect,
-    &kSlice,         &kSliceUpdate,
-    &kTake,          &kTakeAlongAxis,
-    &kScatterAdd,    &kScatterAddAlongAxis,
-    &kConcatenate,   &kReduce,
-    &kArgReduce,     &kSoftmax,
-    &kMatmul,        &kSort,
-    &kArgsort,       &kScan,
-    &kGather,        &kScatter,
-    &kAsStrided,     &kCumulative,
-    &kDepends,       &kView,
-    &kRandomBits,    &kRandomNormal,
-    &kRandomUniform, &kFft,
-    &kMakeComplex,   &kSearchsorted,
+    &kAstype,
+    &kArange,
+    &kReshape,
+    &kTranspose,
+    &kBroadcastTo,
+    &kContiguous,
+    &kStopGradient,
+    &kSelect,
+    &kSlice,
+    &kSliceUpdate,
+    &kTake,
+    &kTakeAlongAxis,
+    &kScatterAdd,
+    &kScatterAddAlongAxis,
+    &kConcatenate,
+    &kReduce,
+    &kArgReduce,
+    &kSoftmax,
+    &kMatmul,
+    &kSort,
+    &kArgsort,
+    &kScan,
+    &kGather,
+    &kScatter,
+    &kAsStrided,
+    &kCumulative,
+    &kDepends,
+    &kView,
+    &kRandomBits,
+    &kRandomNormal,
+    &kRandomUniform,
+    &kFft,
+    &kMakeComplex,
+    &kSearchsorted,
+    &kNumberOfElements,
 };
 
 /// Every op: the elementwise tables and the ones above.
