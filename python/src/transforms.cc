@@ -346,6 +346,13 @@ void bind_transforms(nb::module_& m) {
   m.def("vmap", &bind_vmap, "fun"_a, "in_axes"_a.none() = 0, "out_axes"_a.none() = 0,
         "fun over arrays of one more axis.");
   bind_custom(m);
+  for (const char* name : {"scan", "while_loop", "cond"})
+    m.def(
+        name,
+        [name](const nb::args& args, const nb::kwargs& kwargs) {
+          return nb::module_::import_("uma._control").attr(name)(*args, **kwargs);
+        },
+        "Control flow over trees of arrays; see uma._control.");
 }
 
 }  // namespace uma::python
