@@ -18,6 +18,7 @@ DIRECT = {
     "ops": ["core"],
     "transforms": ["ops"],
     "fast": ["transforms"],
+    "graph": ["fast", "io"],
     "nn": ["fast"],
     "models": ["nn", "io", "text"],
     "engine": ["models"],

@@ -28,6 +28,9 @@ struct Dtype {
   DType value;
 };
 
+/// mx.random.state: a sequence of the one key of this thread.
+struct RandomState {};
+
 /// `scalar | array` of MLX's signatures. Python numbers are weak: they take the dtype of what stands beside
 /// them.
 struct Operand {
@@ -106,6 +109,7 @@ void bind_dtypes(nb::module_& m);
 void bind_devices(nb::module_& m);
 void bind_distributed(nb::module_& m);
 void bind_array(nb::module_& m);
+void bind_compile(nb::module_& m);
 void bind_compat(nb::module_& m);
 void bind_conv(nb::module_& m);
 void bind_creation(nb::module_& m);

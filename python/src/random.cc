@@ -31,9 +31,6 @@ std::optional<array> maybe_array(const std::optional<Operand>& x) {
   return to_array(*x);
 }
 
-/// mx.random.state: a sequence of the one key of this thread.
-struct RandomState {};
-
 void bind_state(nb::module_& m) {
   nb::class_<RandomState>(m, "_RandomState")
       .def("__len__", [](const RandomState&) { return 1; })

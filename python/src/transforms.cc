@@ -151,13 +151,12 @@ nb::object bind_gradient(nb::object f, const IntsArg& argnums, const NamesArg& a
   });
 }
 
-// A Python function of arrays as a Function; `single` tells whether it gave one array or several.
-Function traced(nb::handle f, bool* single) {
-  return [f, single](const std::vector<array>& inputs) {
+// A Python function of arrays as a Function.
+Function traced(nb::handle f) {
+  return [f](const std::vector<array>& inputs) {
     nb::list args;
     for (const array& a : inputs) args.append(a);
     const nb::object result = f(*nb::tuple(args));
-    *single = nb::isinstance<array>(result);
     return tree_arrays(result);
   };
 }
@@ -335,28 +334,25 @@ void bind_transforms(nb::module_& m) {
   m.def(
       "vjp",
       [](nb::object f, const std::vector<array>& primals, const std::vector<array>& cotangents) {
-        bool single = false;
-        return vjp(traced(f, &single), primals, cotangents);
+        return vjp(traced(f), primals, cotangents);
       },
       "fun"_a, "primals"_a, "cotangents"_a, "Results of fun, and cotangents of its arguments.");
   m.def(
       "jvp",
       [](nb::object f, const std::vector<array>& primals, const std::vector<array>& tangents) {
-        bool single = false;
-        return jvp(traced(f, &single), primals, tangents);
+        return jvp(traced(f), primals, tangents);
       },
       "fun"_a, "primals"_a, "tangents"_a, "Results of fun, and their derivatives in a direction.");
   m.def("vmap", &bind_vmap, "fun"_a, "in_axes"_a.none() = 0, "out_axes"_a.none() = 0,
         "fun over arrays of one more axis.");
-  m.def(
-      "compile", [](nb::object f, const nb::object&, const nb::object&, bool) { return f; }, "fun"_a,
-      "inputs"_a.none() = nb::none(), "outputs"_a.none() = nb::none(), "shapeless"_a = false,
-      "The function itself: every evaluation is planned as a whole here, with or without compile.");
   bind_custom(m);
-  m.def(
-      "disable_compile", [] {}, "Of no effect: see compile.");
-  m.def(
-      "enable_compile", [] {}, "Of no effect: see compile.");
+  for (const char* name : {"scan", "while_loop", "cond"})
+    m.def(
+        name,
+        [name](const nb::args& args, const nb::kwargs& kwargs) {
+          return nb::module_::import_("uma._control").attr(name)(*args, **kwargs);
+        },
+        "Control flow over trees of arrays; see uma._control.");
 }
 
 }  // namespace uma::python

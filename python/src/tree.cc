@@ -1,10 +1,14 @@
 #include "tree.h"
 
+#include "ops/random.h"
+
 namespace uma::python {
 
 void tree_visit(nb::handle tree, const std::function<void(const array&)>& f) {
   if (nb::isinstance<array>(tree)) {
     f(nb::cast<array>(tree));
+  } else if (nb::isinstance<RandomState>(tree)) {
+    f(random::state());
   } else if (PyDict_Check(tree.ptr())) {
     for (auto [key, value] : nb::borrow<nb::dict>(tree)) tree_visit(value, f);
   } else if (PyList_Check(tree.ptr()) || PyTuple_Check(tree.ptr())) {
@@ -14,6 +18,10 @@ void tree_visit(nb::handle tree, const std::function<void(const array&)>& f) {
 
 nb::object tree_map(nb::handle tree, const std::function<nb::object(const array&)>& f) {
   if (nb::isinstance<array>(tree)) return f(nb::cast<array>(tree));
+  if (nb::isinstance<RandomState>(tree)) {  // an array among those of the tree, and itself in the copy
+    f(random::state());
+    return nb::borrow(tree);
+  }
   if (PyDict_Check(tree.ptr())) {
     nb::dict out;
     for (auto [key, value] : nb::borrow<nb::dict>(tree)) out[key] = tree_map(value, f);

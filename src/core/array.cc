@@ -41,7 +41,9 @@ array array::make(Shape shape, DType dtype, std::shared_ptr<Node> node) {
       break;
     }
   tensor->node = std::move(node);
-  return array(std::move(tensor));
+  array made(std::move(tensor));
+  if (Recording::any()) Recording::note(made);
+  return made;
 }
 
 std::vector<array> array::make_many(std::vector<Node::Output> outputs, std::shared_ptr<Node> node) {

@@ -306,4 +306,29 @@ void Tracing::follow(const array& a) const {
   if (!a.is_tracer()) a.tensor()->trace = trace_;
 }
 
+namespace {
+thread_local Recording* current_recording = nullptr;
+}  // namespace
+
+std::atomic<int> Recording::running_{0};
+
+void Recording::note(const array& made) {
+  if (!current_recording) return;  // another thread's
+  current_recording->ids_.insert(made.id());
+  current_recording->arrays_.push_back(made);
+  current_recording->tracing_.follow(made);
+}
+
+Recording::Recording(bool shapeless) : outer_(current_recording), shapeless_(shapeless) {
+  current_recording = this;
+  running_.fetch_add(1, std::memory_order_relaxed);
+}
+Recording::~Recording() {
+  running_.fetch_sub(1, std::memory_order_relaxed);
+  current_recording = outer_;
+}
+bool Recording::shapeless() {
+  return current_recording && current_recording->shapeless_;
+}
+
 }  // namespace uma

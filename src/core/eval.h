@@ -1,7 +1,9 @@
 #pragma once
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "core/array.h"
@@ -57,6 +59,33 @@ class Tracing {
  private:
   std::shared_ptr<Trace> trace_;
   bool outermost_;
+};
+
+/// The scope in which a function is recorded, to be run again without it (graph/graph.h): all arrays that
+/// this thread makes meanwhile are tracers, and known as made here. That tells them from those that the
+/// function only found: a value of the caller's, or a variable of a transformation further out.
+class Recording {
+ public:
+  explicit Recording(bool shapeless);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  bool made(const array& a) const { return ids_.count(a.id()) > 0; }
+  /// True where what this thread records must hold for other shapes as well.
+  static bool shapeless();
+
+  // For array::make. Where nothing is recorded, in any thread, that costs one test.
+  static bool any() { return running_.load(std::memory_order_relaxed) != 0; }
+  static void note(const array& made);
+
+ private:
+  static std::atomic<int> running_;
+  Tracing tracing_;
+  Recording* outer_;
+  bool shapeless_;
+  std::unordered_set<uintptr_t> ids_;
+  std::vector<array> arrays_;  // kept, so that an id means one array
 };
 
 }  // namespace uma

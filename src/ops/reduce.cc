@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/eval.h"
 #include "ops/cast.h"
+#include "ops/count.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
@@ -61,10 +63,16 @@ array arg_reduce(bool largest, const array& x, int axis, bool keepdims) {
   return keepdims ? out : squeeze(out, {axis});
 }
 
-double count_of(const array& x, const Axes& axes) {
+// The number itself, but where the function is recorded for other shapes too.
+array count_of(const array& x, const Axes& axes, double less, DType dtype) {
+  const auto over = normalized(x, axes, "mean");
+  if (Recording::shapeless()) {
+    const array n = number_of_elements(x, axes, dtype);
+    return less == 0 ? n : maximum(n - array(less, dtype), array(0.0, dtype));
+  }
   double n = 1;
-  for (const int axis : normalized(x, axes, "mean")) n *= static_cast<double>(x.shape(axis));
-  return n;
+  for (const int axis : over) n *= static_cast<double>(x.shape(axis));
+  return array(std::max(0.0, n - less), dtype);
 }
 
 // Halves would overflow, or stop growing, long before their mean does.
@@ -100,7 +108,7 @@ array any(const array& x, const Axes& axes, bool keepdims) {
 array mean(const array& x, const Axes& axes, bool keepdims) {
   const array values = inexact(x);
   const DType wide = wide_dtype(values.dtype());
-  return astype(sum(astype(values, wide), axes, keepdims) / array(count_of(x, axes), wide), values.dtype());
+  return astype(sum(astype(values, wide), axes, keepdims) / count_of(x, axes, 0, wide), values.dtype());
 }
 
 array var(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
@@ -110,9 +118,8 @@ array var(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
   const array centred = w - mean(w, axes, true);
   const bool complex = wide == DType::complex64;  // the variance of complex numbers is real
   const array squares = complex ? square(real(centred)) + square(imag(centred)) : square(centred);
-  const double n = std::max(0.0, count_of(x, axes) - static_cast<double>(ddof));
-  return astype(sum(squares, axes, keepdims) / array(n, squares.dtype()),
-                complex ? DType::float32 : values.dtype());
+  const array n = count_of(x, axes, static_cast<double>(ddof), squares.dtype());
+  return astype(sum(squares, axes, keepdims) / n, complex ? DType::float32 : values.dtype());
 }
 
 array logsumexp(const array& x, const Axes& axes, bool keepdims) {

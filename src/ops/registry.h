@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ops/cast.h"
+#include "ops/count.h"
 #include "ops/creation.h"
 #include "ops/cumulative.h"
 #include "ops/elementwise.h"
@@ -68,6 +69,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &linalg::kPinv,
     &linalg::kEigh,
     &linalg::kEig,
+    &kNumberOfElements,
 };
 
 /// Every op: the elementwise tables and the ones above.

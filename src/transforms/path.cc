@@ -20,7 +20,7 @@ std::pair<std::vector<array>, std::vector<int>> seed_vmap(const Node&, std::span
   return {{inputs[0]}, {axes[0]}};
 }
 std::vector<array> no_value(const Node&, std::span<const array>) {
-  fail(ErrorCode::kUnsupported, "vmap",
+  fail(ErrorCode::kInvalidArgument, "vmap",
        "an array inside the function has a value for each element of the batch, and cannot be read as one");
 }
 
@@ -51,6 +51,10 @@ std::pair<Function, std::vector<array>> fallback_of(const PathStep& step) {
 
 array seed(const array& x) {
   return array::make(x.shape(), x.dtype(), kSeed, {x}, default_stream());
+}
+
+bool is_seed(const Node& node) {
+  return node.op == &kSeed;
 }
 
 array placeholder(const Shape& shape, DType dtype) {

@@ -43,6 +43,7 @@ std::pair<Function, std::vector<array>> fallback_of(const PathStep& step);
 
 /// x under a new identity, so that a transformation can tell its own variable from every other array.
 array seed(const array& x);
+bool is_seed(const Node& node);
 /// Stands for one element of a batch while a function under vmap is traced. It has no value.
 array placeholder(const Shape& shape, DType dtype);
 

@@ -54,7 +54,7 @@ UnaryFunction grad(const UnaryFunction& fun);
 /// A function of arrays with one more axis: argument i has it at in_axes[i], and is the same for all where
 /// that is -1; result i gets it at out_axes[i]. Empty: 0 for all. A result that does not depend on a mapped
 /// argument is repeated; with -1 it must not depend on one, and stays as it is. The value of an array inside
-/// `fun` that depends on a mapped argument cannot be read: that throws Unsupported.
+/// `fun` that depends on a mapped argument cannot be read: that throws InvalidArgument.
 /// throws, when called  InvalidArgument for a wrong number of axes, one out of range or no mapped argument;
 /// Shape where the mapped axes differ in extent
 Function vmap(const Function& fun, const std::vector<int>& in_axes = {},
