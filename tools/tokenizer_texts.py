@@ -125,4 +125,5 @@ def rule_texts():
         "a b\n c\r\n\n  d\t\te    \n      f   ", "x+=1; a->b!/\n (c)/d `e` <f> ~g^ $1|2 \"h\".\n", "中文abc漢字カナひら한글ㄱㅏ、。！ㄅㄆ",
         "नमस्ते สวัสดี e\u0301a\u0323 \u0301 မြ", "a\u00a0b\u3000c\u2003\u200bd\u0085e\ufeff", "IMGIMGAAZ <sentinel:12> (x|y), z… ",
         "😀👍🏽 ½²Ⅷ １２３ \0\ue000", "naïve don't   x    " + " " * 20,
+        "a1234b 1\t\t2 x12345 9999999a", "a \u1680 b\u1680中 1\u200b2",
     ]

@@ -6,7 +6,8 @@
 
 namespace uma {
 
-struct PrintOptions {
+// Aligned so that it is read and written in one piece, without a lock.
+struct alignas(8) PrintOptions {
   int precision = 6;  // significant digits; with fixed set, digits after the point
   bool fixed = false;
 };

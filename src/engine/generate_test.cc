@@ -63,6 +63,7 @@ class Scripted final : public LanguageModel {
     void truncate(int64_t n) override { tokens = n; }
     std::vector<array> arrays() const override { return {}; }
     int64_t nbytes() const override { return 0; }
+    std::unique_ptr<Cache> clone() const override { return std::make_unique<Count>(*this); }
   };
   std::vector<int32_t> script_;
   int64_t prompt_tokens_;
