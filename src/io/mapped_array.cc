@@ -1,5 +1,6 @@
 #include "io/mapped_array.h"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -28,7 +29,7 @@ array mapped_array(const std::shared_ptr<const MappedFile>& file, std::span<cons
   if (reinterpret_cast<uintptr_t>(data.data()) % alignment == 0)
     return array::from_buffer(Buffer::view(data.data(), data.size(), file), 0, std::move(shape), dtype);
   // The widest element has 8 bytes. Not from a device's memory: files are read before there is a backend.
-  const auto copy = std::make_shared<std::vector<uint64_t>>((data.size() + 7) / 8);
+  const auto copy = std::make_shared<std::vector<uint64_t>>(std::max<size_t>(1, (data.size() + 7) / 8));
   std::memcpy(copy->data(), data.data(), data.size());
   return array::from_buffer(Buffer::view(copy->data(), data.size(), copy), 0, std::move(shape), dtype);
 }

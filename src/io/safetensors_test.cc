@@ -152,6 +152,12 @@ TEST_F(Safetensors, MisalignedTensorsAreCopied) {
   const auto file = SafetensorsFile::open(
       folder_.write("F", file_of(header, "x" + bytes_of_value(1.5f) + bytes_of_value(-2.f))));
   EXPECT_EQ(file->load("b").to_vector<float>(), (std::vector<float>{1.5f, -2}));
+  const std::string nothing =
+      R"({"a":)" + tensor_json("U8", "1", 0, 1) + R"(,"b":)" + tensor_json("F64", "0,3", 1, 1) + "}";
+  const array empty = SafetensorsFile::open(folder_.write("E", file_of(nothing, "x")))->load("b");
+  EXPECT_EQ(empty.shape(), (Shape{0, 3}));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(empty.bytes()) % 8, 0u);
+  EXPECT_NE(empty.bytes(), nullptr);
 }
 
 TEST_F(Safetensors, EveryPrefixIsRefused) {
