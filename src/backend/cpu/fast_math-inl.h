@@ -112,7 +112,9 @@ HWY_INLINE ExpParts split_exp(DF d, VF x) {
   const VF n = hn::Round(x * hn::Set(d, 1.44269504f));
   // ln(2) in two parts, the first with so few bits that its product with n is exact.
   const VF r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
-  return {hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), hn::ConvertTo(hn::RebindToSigned<DF>(), n)};
+  // What a NaN becomes as an integer is not defined.
+  const VF power = hn::IfThenElseZero(hn::Eq(n, n), n);
+  return {hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r), hn::ConvertTo(hn::RebindToSigned<DF>(), power)};
 }
 
 /// exp(x) for x <= 0, at most 2 ULP; below -87.3 zero. NaN stays NaN.
