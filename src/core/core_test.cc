@@ -1,6 +1,7 @@
 // Core by itself: a device and three ops made here, so that nothing above core takes part.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <numeric>
 #include <thread>
@@ -21,7 +22,7 @@ const Backend kTestBackend{DeviceType::cpu,
                            true};
 const bool installed = (register_backend(kTestBackend), true);
 
-int runs = 0;
+std::atomic<int> runs = 0;  // kernels of several threads count
 
 bool transpose_view(KernelArgs& args) {
   const Strides& s = args.in(0).strides();
