@@ -84,6 +84,13 @@ TEST_F(HostileModel, ProductsOfCounts) {
             "4611686009837453316)");
 }
 
+TEST_F(HostileModel, RopeOfMoreThanTheFileHolds) {
+  GgufBuilder b = tiny("llama");
+  b.set("llama.attention.key_length", 2147483646).set("llama.rope.dimension_count", 2147483646);
+  const std::string text = error(b);
+  EXPECT_TRUE(text.starts_with("[llama] F: rope turns 2147483646 dimensions, more than ")) << text;
+}
+
 TEST_F(HostileModel, Experts) {
   EXPECT_EQ(error(tiny("llama").set("llama.expert_count", 8u)),
             "[llama] F: it is a mixture of 8 experts, which this build does not run");

@@ -159,6 +159,9 @@ ModelConfig ModelReader::config() const {
   require(c.rope_dims <= c.key_length && c.rope_dims % 2 == 0, kFormat,
           "rope turns {} dimensions of heads of {}: it must be an even number of them", c.rope_dims,
           c.key_length);
+  // Weights have a row for each, and tables of that length are made before the weights are looked at.
+  require(c.rope_dims <= file_->bytes(), kFormat,
+          "rope turns {} dimensions, more than {} bytes of tensors have", c.rope_dims, file_->bytes());
   c.rope_base = positive("rope.freq_base", 10000);
   c.sliding_window = count_or_zero("attention.sliding_window", 0);
   c.attention_scale = positive("attention.scale", 1 / std::sqrt(static_cast<float>(c.key_length)));
