@@ -226,7 +226,8 @@ class Bpe final : public Tokenizer {
 std::shared_ptr<Tokenizer> make_bpe(VocabData data) {
   const std::string pre = data.model == "gemma4" ? "gemma4" : data.pre;
   const PreTokenizerRule* rule = find_pre_tokenizer(pre);
-  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown", pre);
+  check(rule != nullptr, ErrorCode::kUnsupported, "tokenizer", "the pre-tokenizer rule '{}' is unknown",
+        shown(pre));
   data.pre = pre;
   return std::make_shared<Bpe>(std::move(data), *rule);
 }
