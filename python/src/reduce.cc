@@ -4,6 +4,7 @@
 #include "bind.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
+#include "ops/cumulative.h"
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/shape.h"
@@ -119,6 +120,9 @@ void bind_reduce(nb::module_& m) {
   def_arg(m, "argmin", &argmin, "Index of the first smallest element.");
   def_scan(m, "cumsum", &cumsum, "Running sum; halves accumulate in float32.");
   def_scan(m, "cumprod", &cumprod, "Running product.");
+  def_scan(m, "cummax", &cummax, "Running maximum.");
+  def_scan(m, "cummin", &cummin, "Running minimum.");
+  def_scan(m, "logcumsumexp", &logcumsumexp, "Running log(sum(exp(a))), without overflow.");
   m.attr("cumulative_sum") = m.attr("cumsum");
   m.attr("cumulative_prod") = m.attr("cumprod");
   bind_orders(m);

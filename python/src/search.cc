@@ -2,14 +2,11 @@
 #include "ops/search.h"
 
 #include "bind.h"
-#include "ops/cumulative.h"
-#include "ops/shape.h"
 
 namespace uma::python {
 namespace {
 
 using Close = array (*)(const array&, const array&, double, double, bool);
-using Scan = array (*)(const array&, int, bool, bool);
 
 void bind_comparison(nb::module_& m) {
   const auto kw = nb::kw_only();
@@ -80,25 +77,11 @@ void bind_orders(nb::module_& m) {
       "The smallest distinct values; size says how many places the result has.");
 }
 
-void def_scan(nb::module_& m, const char* name, Scan f, const char* doc) {
-  def_both(
-      m, name,
-      [f](const array& a, std::optional<int> axis, bool reverse, bool inclusive, const StreamArg& s) {
-        StreamScope scope(s);
-        return axis ? f(a, *axis, reverse, inclusive) : f(flatten(a), 0, reverse, inclusive);
-      },
-      "axis"_a.none() = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
-      "stream"_a = nb::none(), doc);
-}
-
 }  // namespace
 
 void bind_search(nb::module_& m) {
   bind_comparison(m);
   bind_orders(m);
-  def_scan(m, "cummax", &cummax, "Running maximum.");
-  def_scan(m, "cummin", &cummin, "Running minimum.");
-  def_scan(m, "logcumsumexp", &logcumsumexp, "Running log(sum(exp(a))), without overflow.");
   const auto def_window = [&](const char* name, array (*f)(int64_t), const char* doc) {
     m.def(name, on_stream(f), "M"_a, nb::kw_only(), "stream"_a = nb::none(), doc);
   };
