@@ -46,6 +46,7 @@ Chat::Chat(const RunOptions& options, std::shared_ptr<const Model> model)
 }
 
 int Chat::run() {
+  const IgnoreInterrupts between_lines_and_answers;
   note(fmt::format("{}: /? for help, Ctrl-D to leave", model_name()));
   if (!conversation_->has_template())
     note("This model has no chat template: it goes on with your text and does not answer it");
@@ -126,7 +127,7 @@ void Chat::answer(const std::string& message) {
   GenerateResult result;
   TextPrinter printer(!options_.no_word_wrap);
   try {
-    InterruptScope interrupt;
+    InterruptScope interrupt(InterruptScope::Second::is_ignored);
     ProgressBar bar("reading", "tokens");
     GenerateOptions generate = generate_options(options_);
     generate.cancel = &interrupt.flag();

@@ -7,13 +7,14 @@ namespace uma::cli {
 namespace {
 
 std::atomic<bool> interrupted{false};
+std::atomic<bool> insists{true};
 std::atomic<int> last_signal{SIGINT};
 static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_always_lock_free,
               "set from a signal handler");
 
 void on_signal(int number) {
   last_signal = number;
-  if (interrupted.exchange(true)) _exit(128 + number);
+  if (interrupted.exchange(true) && (insists || number != SIGINT)) _exit(128 + number);
 }
 
 }  // namespace
@@ -22,8 +23,9 @@ struct InterruptScope::Saved {
   struct sigaction interrupt, terminate;
 };
 
-InterruptScope::InterruptScope() : saved_(new Saved) {
+InterruptScope::InterruptScope(Second second) : saved_(new Saved) {
   interrupted = false;
+  insists = second == Second::ends;
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
@@ -40,6 +42,12 @@ InterruptScope::~InterruptScope() {
 const std::atomic<bool>& InterruptScope::flag() const {
   return interrupted;
 }
+
+IgnoreInterrupts::IgnoreInterrupts() : saved_(signal(SIGINT, SIG_IGN)) {}
+IgnoreInterrupts::~IgnoreInterrupts() {
+  signal(SIGINT, saved_);
+}
+
 int interrupted_exit_code() {
   return 128 + last_signal;
 }

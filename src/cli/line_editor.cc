@@ -1,13 +1,16 @@
 #include "cli/line_editor.h"
 
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <clocale>
 #include <cstdio>
 #include <cstdlib>
+#include <cwchar>
 #include <string_view>
 
 namespace uma::cli {
@@ -21,8 +24,53 @@ constexpr wchar_t kPasteEnd[] = L"\033[201~";
 constexpr size_t kLongestPaste = size_t{1} << 20;  // characters
 
 volatile sig_atomic_t interrupted = 0;
+// Counts interrupts. Polled beside the terminal: a flag alone would go unseen until the next key when Ctrl-C
+// comes between the look at it and the read.
+int wake = -1;
 void on_interrupt(int) {
+  const int error = errno;
   interrupted = 1;
+  const uint64_t one = 1;
+  [[maybe_unused]] const auto written = write(wake, &one, sizeof one);  // fails only where it counts 2^64 - 2
+  errno = error;
+}
+
+void forget_interrupts() {
+  uint64_t count = 0;
+  [[maybe_unused]] const auto taken = ::read(wake, &count, sizeof count);  // none: EAGAIN
+  interrupted = 0;
+}
+
+// libedit's EL_GETCFN: 1 and a character, 0 at the end of the input, -1 on an interrupt or an error.
+int read_character(EditLine* editor, wchar_t* character) {
+  std::mbstate_t state{};
+  for (bool begun = false;;) {
+    pollfd sources[] = {{STDIN_FILENO, POLLIN, 0}, {wake, POLLIN, 0}};
+    if (poll(sources, 2, -1) < 0) {
+      if (errno != EINTR) return -1;
+      // The window's size, or a stop that is over: libedit's handler has run, the line is to be drawn again.
+      if (!interrupted) el_set(editor, EL_REFRESH);
+      continue;
+    }
+    if (sources[1].revents) {
+      errno = EINTR;
+      return -1;
+    }
+    char byte = 0;
+    const auto count = ::read(STDIN_FILENO, &byte, 1);
+    if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
+    if (count <= 0) return static_cast<int>(count);
+    const size_t used = std::mbrtowc(character, &byte, 1, &state);
+    if (used == 0 || used == 1) return 1;
+    if (used == static_cast<size_t>(-2)) {
+      begun = true;
+      continue;
+    }
+    // No character of this locale: dropped, but for a byte that may begin the next one.
+    state = {};
+    if (begun && std::mbrtowc(character, &byte, 1, &state) <= 1) return 1;
+    begun = std::mbsinit(&state) == 0;
+  }
 }
 
 // Takes the pasted text, which ends with kPasteEnd, into the line as it is.
@@ -57,6 +105,7 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
   // libedit cuts UTF-8 into bytes under the C locale, which is what a container has.
   if (MB_CUR_MAX == 1) std::setlocale(LC_CTYPE, "C.UTF-8");
   impl_->file = history_file;
+  if (wake < 0) wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   // An answer that goes to a file must not find the prompt there.
   impl_->editor = el_init("uma", stdin, isatty(STDOUT_FILENO) == 1 ? stdout : stderr, stderr);
   impl_->history = history_init();
@@ -71,6 +120,7 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
         el_get(e, EL_CLIENTDATA, &impl);
         return impl->prompt.data();
       });
+  el_set(editor, EL_GETCFN, read_character);
   el_set(editor, EL_EDITOR, "emacs");
   el_set(editor, EL_HIST, ::history, impl_->history);
   // Restores the terminal when a signal ends the process or Ctrl-Z stops it; follows changes of its size.
@@ -96,12 +146,11 @@ LineEditor::~LineEditor() {
 LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line) {
   impl_->prompt = prompt;
   line.clear();
-  // Without SA_RESTART, so that the read inside libedit comes back.
   struct sigaction action {
   }, saved{};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
-  interrupted = 0;
+  forget_interrupts();
   sigaction(SIGINT, &action, &saved);
   int length = 0;
   errno = 0;

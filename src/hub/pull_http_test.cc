@@ -152,7 +152,7 @@ TEST_F(PullTest, StatusesAreSentences) {
       {"500 Oops", "status 500"},
       {"204 No Content", "status 204"}};
   for (const auto& [status, words] : cases) {
-    Server server([&](const auto&, const auto& peer) {
+    Server server([&status = status](const auto&, const auto& peer) {
       peer.send("HTTP/1.1 " + status + "\r\nContent-Length: 0\r\n\r\n");
     });
     row.sources = {{server.url("/m"), {}}};
@@ -176,7 +176,7 @@ TEST_F(PullTest, AnswersThatAreNoneOrLieAreRefused) {
       {"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n", "neither https"},
   };
   for (const auto& [answer, words] : cases) {
-    Server server([&](const auto&, const auto& peer) { peer.send(answer); });
+    Server server([&answer = answer](const auto&, const auto& peer) { peer.send(answer); });
     row.sources = {{server.url("/m"), {}}};
     const Error e = error_of([&] { store().pull("tiny", options()); });
     EXPECT_NE(std::string(e.what()).find(words), std::string::npos)

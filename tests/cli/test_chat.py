@@ -214,6 +214,33 @@ class Chat(CliTest):
         self.assertIn("user: go", self.say(terminal, "/show messages"))
         self.leave(terminal)
 
+    def test_ctrl_c_at_any_moment(self):
+        # As soon as the prompt is out, before the terminal is read; and many at once, while an answer stops.
+        terminal = self.chat(*ENDLESS, model=self.long_model())
+        for i in range(100):
+            terminal.send("\x03")
+            terminal.wait_for(r"\^C.*" + PROMPT)
+        for _ in range(3):
+            terminal.send("go\r")
+            terminal.wait_for("AAAA")
+            for _ in range(20):
+                terminal.send("\x03")
+            terminal.wait_for("uma: stopped.*" + PROMPT)
+        terminal.send("/show messages\r")
+        terminal.wait_for("user: go.*" + PROMPT)
+        self.leave(terminal)
+
+    def test_a_resized_window_and_a_stop_keep_the_line(self):
+        terminal = self.chat()
+        terminal.send("hel")
+        terminal.wait_for("hel")
+        for number in (signal.SIGWINCH, signal.SIGWINCH):
+            terminal.signal(number)
+        terminal.send("lo €\r")
+        terminal.wait_for("AAA.*" + PROMPT)
+        self.assertEqual(self.messages(terminal), "user: hello €\nassistant: AAA\n")
+        self.leave(terminal)
+
     def test_speed_on_request(self):
         terminal = self.chat()
         self.say(terminal, "/set verbose")
