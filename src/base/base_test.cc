@@ -8,6 +8,7 @@
 
 #include "base/dtype.h"
 #include "base/shape.h"
+#include "base/thread.h"
 #include "base/thread_pool.h"
 
 namespace uma {
@@ -83,6 +84,15 @@ TEST(SmallVector, GrowsPastItsInlineRoomAndMoves) {
   moved.erase(moved.begin() + 1);
   EXPECT_EQ(moved[0], 7);
   EXPECT_EQ(moved[1], 1);
+}
+
+TEST(Thread, TakesNoSignalsAndLeavesItsMakerThem) {
+  sigset_t inside, outside;
+  start_thread([&] { pthread_sigmask(SIG_BLOCK, nullptr, &inside); }).join();
+  pthread_sigmask(SIG_BLOCK, nullptr, &outside);
+  EXPECT_TRUE(sigismember(&inside, SIGINT) && sigismember(&inside, SIGWINCH));
+  EXPECT_FALSE(sigismember(&outside, SIGINT) || sigismember(&outside, SIGWINCH));
+  EXPECT_FALSE(sigismember(&inside, SIGSEGV));
 }
 
 TEST(ThreadPool, RunsEachTaskOnceAndRethrows) {

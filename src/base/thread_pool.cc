@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread.h"
+
 namespace uma {
 namespace {
 
@@ -43,7 +45,7 @@ int default_threads() {
 class Pool {
  public:
   explicit Pool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
+    for (int i = 1; i < threads; ++i) workers_.push_back(start_thread([this] { work(); }));
   }
   ~Pool() {
     {

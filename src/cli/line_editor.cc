@@ -121,6 +121,8 @@ LineEditor::LineEditor(const std::string& history_file) : impl_(new Impl) {
         return impl->prompt.data();
       });
   el_set(editor, EL_GETCFN, read_character);
+  // What the signal of Ctrl-C wakes is written while the kernel still clears the terminal: it must not.
+  el_set(editor, EL_SETTY, "-d", "+noflsh", nullptr);
   el_set(editor, EL_EDITOR, "emacs");
   el_set(editor, EL_HIST, ::history, impl_->history);
   // Restores the terminal when a signal ends the process or Ctrl-Z stops it; follows changes of its size.

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/thread.h"
 
 namespace uma::cli {
 namespace {
@@ -100,7 +101,7 @@ int terminal_width(int fd) {
 
 ProgressBar::ProgressBar(std::string label, std::string unit)
     : label_(std::move(label)), unit_(std::move(unit)) {
-  if (stderr_is_terminal()) painter_ = std::thread([this] { paint_until_stopped(); });
+  if (stderr_is_terminal()) painter_ = start_thread([this] { paint_until_stopped(); });
 }
 
 void ProgressBar::update(uint64_t done, uint64_t total) {

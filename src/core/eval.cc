@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/thread.h"
 #include "core/kernel.h"
 #include "core/mapped_file.h"
 
@@ -193,7 +194,7 @@ class Worker {
   }
   void submit(Plan plan) {
     std::lock_guard lock(mutex_);
-    if (!thread_.joinable()) thread_ = std::thread([this] { work(); });
+    if (!thread_.joinable()) thread_ = start_thread([this] { work(); });
     queue_.push_back(std::move(plan));
     changed_.notify_all();
   }

@@ -8,8 +8,8 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <thread>
 
+#include "base/thread.h"
 #include "hub/files.h"
 #include "hub/http.h"
 
@@ -48,7 +48,7 @@ void ask(const std::string& host, Answer& answer) {
 std::vector<SocketAddress> look_up(const std::string& host, int timeout_ms, const std::atomic<bool>* cancel) {
   // getaddrinfo has no time limit and cannot be stopped, so it runs on a thread that may outlive the call.
   const auto answer = std::make_shared<Answer>();
-  std::thread([answer, host] { ask(host, *answer); }).detach();
+  start_thread([answer, host] { ask(host, *answer); }).detach();
   const auto deadline = Clock::now() + std::chrono::milliseconds(timeout_ms);
   std::unique_lock lock(answer->mutex);
   while (!answer->ready && Clock::now() < deadline) {
