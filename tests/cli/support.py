@@ -25,6 +25,8 @@ MODELS = ROOT / "tests" / "golden" / "models"
 TINY = str(MODELS / "qwen2.gguf")  # 288 tokens: the 256 bytes, 30 pairs, <|endoftext|>, <|end|>
 TINY_VOCAB, TINY_CONTEXT, TINY_EOS = 288, 256, 287
 SKIPPED = 77  # what ctest takes for "skipped"
+# Seconds after which something is taken to hang; sanitizers on a busy machine need ten times the usual.
+PATIENCE = float(os.environ.get("UMA_TEST_PATIENCE", "60"))
 
 
 class Result:
@@ -84,7 +86,7 @@ class CliTest(unittest.TestCase):
             if stream:
                 stream.close()
 
-    def uma(self, *words, stdin=None, timeout=120, **more):
+    def uma(self, *words, stdin=None, timeout=2 * PATIENCE, **more):
         if stdin is not None:
             more["stdin"] = subprocess.PIPE
         process = self.start(*words, **more)
@@ -230,7 +232,7 @@ class Terminal:
     def signal(self, number):
         os.kill(self.process.pid, number)
 
-    def wait_for(self, pattern, timeout=60):
+    def wait_for(self, pattern, timeout=PATIENCE):
         """Reads until the pattern comes, and returns what came up to its end; it is then past."""
         end = time.monotonic() + timeout
         while True:
@@ -252,7 +254,7 @@ class Terminal:
         self.seen += data
         return bool(data)
 
-    def ended(self, timeout=60):
+    def ended(self, timeout=PATIENCE):
         """The exit code. Reads on: a program that nobody reads may not end."""
         end = time.monotonic() + timeout
         while self.process.poll() is None and time.monotonic() < end:

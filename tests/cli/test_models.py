@@ -5,7 +5,7 @@ import resource
 import signal
 import time
 
-from support import TINY, BINARY, CliTest, Server, Terminal, main
+from support import PATIENCE, TINY, BINARY, CliTest, Server, Terminal, main
 
 BODY = pathlib.Path(TINY).read_bytes()
 
@@ -59,7 +59,7 @@ class Pull(ModelTest):
             process = self.start("pull", self.server.url(), "--name", "tiny")
             self.wait_for_partial(size)
             process.send_signal(number)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, -number if number == signal.SIGKILL else 130, err)
             self.assertEqual(self.names(), [])
             self.assertEqual(self.left_over(), [])
@@ -120,7 +120,7 @@ class Pull(ModelTest):
         time.sleep(0.5)
         self.server.release.set()
         for process in (first, second):
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, 0, err)
         self.assertEqual(self.names(), ["tiny"])
         self.assertEqual(len(self.server.requests), 1, "the second one waits and finds it")
@@ -159,7 +159,7 @@ class Offline(ModelTest):
         self.server.status = 404
         for model in ("gemma3:270m", self.server.url(), "hf.co/a/b/c.gguf"):
             before = self.server.connections
-            self.fails("pull", model, timeout=120)
+            self.fails("pull", model, timeout=2 * PATIENCE)
             self.assertGreater(self.server.connections, before, model)
 
     def test_uma_offline_0_is_no(self):

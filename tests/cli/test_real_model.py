@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from support import BINARY, SKIPPED, CliTest, Terminal, main, read_npy
+from support import PATIENCE, BINARY, SKIPPED, CliTest, Terminal, main, read_npy
 
 MODEL = os.environ.get("UMA_TEST_MODEL_GEMMA3", "")
 BOS, VOCABULARY = 2, 262144
@@ -48,7 +48,7 @@ class RealModel(CliTest):
         process = self.start("run", MODEL, "Once upon a time", "--temp", "0", "--logit-bias", "1=-inf", "--ctx", "30000")
         self.assertTrue(process.stdout.read(1))
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, err), (130, b"uma: stopped\n"))
 
     def test_ctrl_c_while_a_long_prompt_is_read(self):

@@ -2,7 +2,7 @@
 import signal
 import time
 
-from support import ENDLESS, TINY, TINY_CONTEXT, TINY_EOS, TINY_VOCAB, CliTest, main
+from support import PATIENCE, ENDLESS, TINY, TINY_CONTEXT, TINY_EOS, TINY_VOCAB, CliTest, main
 
 
 class Run(CliTest):
@@ -155,7 +155,7 @@ class Run(CliTest):
             process = self.start("run", self.long_model(), "hello", *ENDLESS)
             self.assertEqual(process.stdout.read(3), b"AAA")
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=PATIENCE)
             self.assertEqual(process.returncode, 128 + number)
             self.assertRegex(out, rb"^A*\n$")
             self.assertEqual(err, b"uma: stopped\n")
@@ -164,7 +164,7 @@ class Run(CliTest):
         process = self.start("run", self.long_model(), "hello", *ENDLESS, "--json")
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 130)
         self.assertIn(b'"stop_reason":"cancelled"', out)
 

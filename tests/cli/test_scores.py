@@ -5,7 +5,7 @@ import resource
 import signal
 import time
 
-from support import TINY, TINY_CONTEXT, TINY_VOCAB, CliTest, main, read_npy
+from support import PATIENCE, TINY, TINY_CONTEXT, TINY_VOCAB, CliTest, main, read_npy
 
 TEXT = "The quick brown fox, it seems, is on the other side of the wall and will not come back.\n"
 
@@ -81,7 +81,7 @@ class Perplexity(CliTest):
         process = self.start("perplexity", self.long_model(), self.write("text", TEXT * 60_000), "--ctx", "8192")
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, out), (130, b""), err)
         self.assertRegex(err, rb"stopped")
 
@@ -114,7 +114,7 @@ class Bench(CliTest):
         process = self.start("bench", self.long_model(), "--gen", "500000", "--json")
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 130)
         self.assertIn(b'"code":"cancelled"', out)
 

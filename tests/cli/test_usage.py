@@ -5,7 +5,7 @@ import re
 import resource
 import subprocess
 
-from support import BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, main
+from support import PATIENCE, BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, main
 
 COMMANDS = ("run", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template", "doctor")
 # The least words that each takes.
@@ -165,7 +165,7 @@ class Streams(CliTest):
 
     def test_a_reader_that_goes_away(self):
         line = f"'{BINARY}' run '{self.long_model()}' hello {' '.join(ENDLESS)} | head -c 1; echo ${{PIPESTATUS[0]}}"
-        done = subprocess.run(["bash", "-c", line], capture_output=True, env=self.env, timeout=60)
+        done = subprocess.run(["bash", "-c", line], capture_output=True, env=self.env, timeout=PATIENCE)
         self.assertEqual(done.stdout, b"A1\n")
         self.assertEqual(done.stderr.count(b"\n"), 1)
         self.assertIn(b"Broken pipe", done.stderr)
