@@ -40,6 +40,7 @@ struct Tensor {
   std::shared_ptr<Event> event;  // while scheduled or failed
   std::shared_ptr<Trace> trace;  // of the transformation that follows it
   uint64_t visit = 0;            // planner's mark, under its lock
+  int64_t step = 0;              // its place in the plan, likewise
 };
 
 class array {

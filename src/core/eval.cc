@@ -6,8 +6,10 @@
 #include <thread>
 
 #include "base/thread.h"
+#include "core/fusion.h"
 #include "core/kernel.h"
 #include "core/mapped_file.h"
+#include "core/plan.h"
 
 namespace uma {
 
@@ -36,12 +38,6 @@ struct Event {
 };
 
 namespace {
-
-struct Step {
-  std::shared_ptr<Node> node;
-  std::vector<array> outputs;
-  bool keeps_node = false;  // a transformation will read its inputs again
-};
 
 struct Plan {
   std::vector<Step> steps;
@@ -116,9 +112,7 @@ void for_each_lazy(std::span<const array> arrays, std::vector<std::shared_ptr<Ev
 Plan make_plan(std::span<const array> arrays) {
   Plan plan;
   std::lock_guard lock(planning);
-  for_each_lazy(arrays, plan.waits, [&](const array& a) {
-    plan.steps.push_back({a.node(), outputs_of(a), false});
-  });
+  for_each_lazy(arrays, plan.waits, [&](const array& a) { plan.steps.push_back({a.node(), outputs_of(a)}); });
   for (Step& step : plan.steps) {
     for (array& out : step.outputs) {
       Tensor& tensor = *out.tensor();
@@ -132,6 +126,7 @@ Plan make_plan(std::span<const array> arrays) {
       }
     }
   }
+  group_steps(plan.steps, plan.event.get());
   return plan;
 }
 
@@ -157,18 +152,38 @@ void run_step(Step& step) {
   }
 }
 
+void run_group(std::span<Step> steps) {
+  std::vector<FusedOp> ops;
+  ops.reserve(steps.size());
+  for (Step& step : steps)
+    ops.push_back({.node = step.node.get(),
+                   .out = step.outputs.data(),
+                   .stored = step.stored,
+                   .may_donate = !step.keeps_node});
+  FusedArgs args(ops);
+  backend(steps[0].node->stream.device.type).fused(args);
+}
+
 void run(Plan& plan) {
   size_t done = 0;
   try {
     for (auto& event : plan.waits) event->wait();
-    for (; done < plan.steps.size(); ++done) {
-      Step& step = plan.steps[done];
-      run_step(step);
-      for (array& out : step.outputs)
-        out.tensor()->state.store(Tensor::State::ready, std::memory_order_release);
-      // Letting go here is what frees memory at its last use, and what lets the next op take it.
-      step.outputs.clear();
-      step.node.reset();
+    while (done < plan.steps.size()) {
+      const auto group = std::span(plan.steps).subspan(done, plan.steps[done].group);
+      if (group.size() == 1)
+        run_step(group[0]);
+      else
+        run_group(group);
+      for (Step& step : group) {
+        // What a group keeps to itself has no value, and nobody who could ask for it.
+        if (step.stored)
+          for (array& out : step.outputs)
+            out.tensor()->state.store(Tensor::State::ready, std::memory_order_release);
+        // Letting go here is what frees memory at its last use, and what lets the next op take it.
+        step.outputs.clear();
+        step.node.reset();
+      }
+      done += group.size();
     }
     MappedFile::check_all();
     plan.event->finish(nullptr);

@@ -41,6 +41,8 @@ class KernelArgs {
 };
 
 using Kernel = void (*)(KernelArgs& args);
+class FusedArgs;  // core/fusion.h
+using FusedKernel = void (*)(FusedArgs& args);
 
 /// Enters a kernel; the last line of each kernel file. Twice for one (op, device) is a bug of ours and
 /// throws.
@@ -48,7 +50,7 @@ bool register_kernel(const OpInfo& op, DeviceType device, Kernel kernel);
 /// The kernel, or nullptr.
 Kernel find_kernel(const OpInfo& op, DeviceType device);
 
-/// What a device must offer to core. Small, and every slot is required.
+/// What a device must offer to core. Small, and every slot without a default is required.
 struct Backend {
   DeviceType type;
   std::string_view name;
@@ -59,6 +61,9 @@ struct Backend {
   Kernel any_op;
   /// True if data() of its buffers can be read by the host.
   bool host_readable;
+  /// Runs a group of elementwise ops, each of which can_fuse; both nullptr on a device that runs them singly.
+  FusedKernel fused = nullptr;
+  bool (*can_fuse)(const Node& node) = nullptr;
 };
 void register_backend(const Backend& backend);
 /// Throws Device where it is not installed.

@@ -1,47 +1,38 @@
-// Kernels of the binary table: one template, folded over the rows.
-#include "backend/cpu/elementwise-inl.h"
+// Tile functions of the binary table: one template, folded over the rows.
+#include <algorithm>
+
+#include "backend/cpu/dispatch.h"
 
 namespace uma::cpu {
 namespace {
 
 template <class F, class T, class Out>
-void binary_row(const T* x, int64_t x_step, const T* y, int64_t y_step, Out* z, int64_t n) {
-  compute_t<T> x_piece[kPiece], y_piece[kPiece];
-  for (int64_t i = 0; i < n; i += kPiece) {
-    const int64_t m = std::min(kPiece, n - i);
-    const compute_t<T>* a = load(x + i * x_step, x_step, m, x_piece);
-    const compute_t<T>* b = load(y + i * y_step, y_step, m, y_piece);
+void binary_tile(const void* const* in, void* out, int64_t n) {
+  const T *x = static_cast<const T*>(in[0]), *y = static_cast<const T*>(in[1]);
+  Out* z = static_cast<Out*>(out);
+  [[maybe_unused]] compute_t<T> x_piece[is_half<T> ? kPiece : 1], y_piece[is_half<T> ? kPiece : 1];
+  const int64_t step = is_half<T> ? kPiece : n;
+  for (int64_t i = 0; i < n; i += step) {
+    const int64_t m = std::min(step, n - i);
+    const compute_t<T>* a = widen(x + i, m, x_piece);
+    const compute_t<T>* b = widen(y + i, m, y_piece);
+#pragma GCC ivdep  // z may be x or y, and then each element is read before it is written
     for (int64_t j = 0; j < m; ++j) z[i + j] = static_cast<Out>(F{}(a[j], b[j]));
   }
 }
 
 template <class R>
-void binary_kernel(KernelArgs& args) {
-  using F = typename R::Functor;
-  dispatch<R::domain, on_complex<R>>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
+TileFn find_binary(const Node& node) {
+  return dispatch<R::domain, on_complex<R>>(node.inputs[0].dtype(), *node.op, []<class T>() -> TileFn {
     using Out = std::conditional_t<R::rule == DTypeRule::boolean, bool, T>;
-    const auto x = args.in(0).strides(), y = args.in(1).strides();
-    const T *a = args.in(0).data<T>(), *b = args.in(1).data<T>();
-    // Either input may give its memory: each element is read before it is written.
-    if (args.is_donatable(0) && args.in(0).is_row_contiguous())
-      args.donate_or_allocate(0);
-    else
-      args.donate_or_allocate(1);
-    const Strides strides[] = {x, y};
-    Out* out = args.out().template mutable_data<Out>();
-    for_rows(args.out().shape(), strides, [&](const auto& offsets, const auto& steps, int64_t at, int64_t n) {
-      binary_row<F>(a + offsets[0], steps[0], b + offsets[1], steps[1], out + at, n);
-    });
+    return binary_tile<typename R::Functor, T, Out>;
   });
 }
 
 template <class... R>
 bool register_binary(const std::tuple<R...>& rows) {
   return std::apply(
-      [](auto... row) {
-        return (register_kernel(*row.op, DeviceType::cpu, binary_kernel<decltype(row)>) && ...);
-      },
-      rows);
+      [](auto... row) { return (register_elementwise(*row.op, find_binary<decltype(row)>) && ...); }, rows);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "base/thread_pool.h"
+#include "backend/cpu/tiles.h"
 #include "core/kernel.h"
 #include "core/layout.h"
 #include "ops/cast.h"
@@ -13,8 +13,6 @@
 
 namespace uma::cpu {
 namespace {
-
-constexpr int64_t kGrain = 32768;
 
 // To f32 with an odd last bit wherever it is inexact: rounding that to a half gives what rounding once would
 // (Boldo and Melquiond 2008).
@@ -59,17 +57,18 @@ To convert(From value) {
   }
 }
 
-void astype_kernel(KernelArgs& args) {
-  const array x = row_contiguous(args.in(0));
-  args.allocate();
-  dispatch_all(x.dtype(), [&]<class From>() {
-    dispatch_all(args.out().dtype(), [&]<class To>() {
-      const From* in = x.data<From>();
-      To* out = args.out().mutable_data<To>();
-      parallel_ranges(x.size(), kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) out[i] = convert<To>(in[i]);
-      });
-    });
+template <class From, class To>
+void astype_tile(const void* const* in, void* out, int64_t n) {
+  const From* x = static_cast<const From*>(in[0]);
+  To* y = static_cast<To*>(out);
+#pragma GCC ivdep  // y may be x, and then each element is read before it is written
+  for (int64_t i = 0; i < n; ++i) y[i] = convert<To>(x[i]);
+}
+
+TileFn find_astype(const Node& node) {
+  return dispatch_all(node.inputs[0].dtype(), [&]<class From>() {
+    return dispatch_all(node.params<CastParams>().dtype,
+                        []<class To>() -> TileFn { return astype_tile<From, To>; });
   });
 }
 
@@ -92,7 +91,7 @@ void arange_kernel(KernelArgs& args) {
 
 }  // namespace
 
-const bool copy_registered = register_kernel(kAstype, DeviceType::cpu, astype_kernel) &&
+const bool copy_registered = register_elementwise(kAstype, find_astype) &&
                              register_kernel(kContiguous, DeviceType::cpu, copy_kernel) &&
                              register_kernel(kReshape, DeviceType::cpu, copy_kernel) &&
                              register_kernel(kArange, DeviceType::cpu, arange_kernel);

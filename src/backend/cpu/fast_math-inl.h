@@ -1,4 +1,5 @@
-// Vector exp and tanh for norms, activations and attention. Included once a target by Highway's rules.
+// Vector exp, log and tanh for elementwise ops, norms, activations and attention. Included once a target by
+// Highway's rules.
 #if defined(UMA_FAST_MATH_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef UMA_FAST_MATH_INL_H
 #undef UMA_FAST_MATH_INL_H
@@ -126,6 +127,48 @@ HWY_INLINE VF exp_nonpositive(DF d, VF x) {
   return hn::IfThenZeroElse(gone, exp_reduced(d, e.rest) * power_of_two(d, e.power));
 }
 
+/// exp(x), at most 2 ULP, subnormal results too; 0 and infinity where f32 ends. NaN stays NaN.
+HWY_INLINE VF exp(DF d, VF x) {
+  // Past these all is 0 or infinity; the powers then fit.
+  const VF lowest = hn::Set(d, -105.0f), highest = hn::Set(d, 89.0f);
+  const VF low = hn::IfThenElse(hn::Lt(x, lowest), lowest, x);
+  const ExpParts e = split_exp(d, hn::IfThenElse(hn::Gt(low, highest), highest, low));
+  // The power in two factors: one of them alone may not be a number of f32.
+  const auto half = hn::ShiftRight<1>(e.power);
+  return exp_reduced(d, e.rest) * power_of_two(d, half) * power_of_two(d, e.power - half);
+}
+
+/// log(x), at most 2 ULP; -infinity at 0, NaN below. NaN stays NaN.
+HWY_INLINE VF log(DF d, VF x) {
+  const hn::RebindToSigned<DF> di;
+  const VF one = hn::Set(d, 1.0f);
+  // Subnormal numbers have no exponent to read until they are scaled.
+  const auto tiny = hn::Lt(x, hn::Set(d, 1.17549435e-38f));
+  const auto bits = hn::BitCast(di, hn::IfThenElse(tiny, x * hn::Set(d, 8388608.0f), x));
+  // x = m 2^e with m from sqrt(1/2) to sqrt(2).
+  const auto offset = bits - hn::Set(di, 0x3f3504f3);
+  const VF m = hn::BitCast(d, hn::And(offset, hn::Set(di, 0x007fffff)) + hn::Set(di, 0x3f3504f3));
+  const VF e = hn::ConvertTo(d, hn::ShiftRight<23>(offset)) - hn::IfThenElseZero(tiny, hn::Set(d, 23.0f));
+  const VF f = m - one, z = f * f;
+  VF p = hn::Set(d, 7.0376836292e-2f);
+  p = hn::MulAdd(p, f, hn::Set(d, -1.1514610310e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.1676998740e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, -1.2420140846e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, 1.4249322787e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, -1.6668057665e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, 2.0000714765e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, -2.4999993993e-1f));
+  p = hn::MulAdd(p, f, hn::Set(d, 3.3333331174e-1f));
+  // ln(2) in two parts, the first with so few bits that its product with e is exact.
+  VF small = hn::MulAdd(e, hn::Set(d, -2.12194440e-4f), p * f * z);
+  small = hn::NegMulAdd(hn::Set(d, 0.5f), z, small);
+  VF y = hn::MulAdd(e, hn::Set(d, 0.693359375f), f + small);
+  const VF infinity = hn::Inf(d);
+  y = hn::IfThenElse(hn::Eq(x, infinity), infinity, y);
+  y = hn::IfThenElse(hn::Eq(x, hn::Zero(d)), hn::Neg(infinity), y);
+  return hn::IfThenElse(hn::Ge(x, hn::Zero(d)), y, hn::NaN(d));
+}
+
 /// y / (1 + exp(-x)), at most 3 ULP down to where f32 turns subnormal. NaN stays NaN.
 HWY_INLINE VF sigmoid_times(DF d, VF x, VF y) {
   const VF lowest = hn::Set(d, -120.0f);
@@ -153,6 +196,31 @@ HWY_INLINE VF tanh(DF d, VF x) {
   p = hn::MulAdd(p, s, hn::Set(d, -3.33332819422e-1f));
   const VF small = hn::MulAdd(p * s, x, x);
   return hn::IfThenElse(hn::Lt(a, hn::Set(d, 0.625f)), small, hn::CopySign(large, x));
+}
+
+/// erf(x), at most 2 ULP. NaN stays NaN. Both polynomials are minimax fits to the relative error.
+HWY_INLINE VF erf(DF d, VF x) {
+  const VF a = hn::Abs(x);
+  const VF s = x * x;
+  VF p = hn::Set(d, -5.94918383e-4f);
+  p = hn::MulAdd(p, s, hn::Set(d, 4.98504331e-3f));
+  p = hn::MulAdd(p, s, hn::Set(d, -2.67611071e-2f));
+  p = hn::MulAdd(p, s, hn::Set(d, 1.12816654e-1f));
+  p = hn::MulAdd(p, s, hn::Set(d, -3.76124799e-1f));
+  p = hn::MulAdd(p, s, hn::Set(d, 1.28379151e-1f));
+  const VF small = hn::MulAdd(p, x, x);
+  // From 0.93 on 1 - exp(-q(|x|)); past 3.93 that is 1.
+  const VF end = hn::Set(d, 3.93f);
+  const VF t = hn::IfThenElse(hn::Gt(a, end), end, a);
+  VF q = hn::Set(d, 1.08381628e-5f);
+  q = hn::MulAdd(q, t, hn::Set(d, -3.18881241e-4f));
+  q = hn::MulAdd(q, t, hn::Set(d, 3.62656405e-3f));
+  q = hn::MulAdd(q, t, hn::Set(d, -2.37285681e-2f));
+  q = hn::MulAdd(q, t, hn::Set(d, 1.06198147e-1f));
+  q = hn::MulAdd(q, t, hn::Set(d, 6.35174632e-1f));
+  q = hn::MulAdd(q, t, hn::Set(d, 1.28642768e-1f));
+  const VF large = hn::Set(d, 1.0f) - exp_nonpositive(d, hn::NegMulSub(q, t, t));
+  return hn::IfThenElse(hn::Lt(a, hn::Set(d, 0.93f)), small, hn::CopySign(large, x));
 }
 
 }  // namespace HWY_NAMESPACE

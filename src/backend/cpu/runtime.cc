@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "backend/cpu/tiles.h"
 #include "core/kernel.h"
 
 namespace uma::cpu {
@@ -22,8 +23,14 @@ uint8_t* allocate(size_t bytes) {
   return static_cast<uint8_t*>(data);
 }
 
-constexpr Backend kBackend{DeviceType::cpu, "cpu", allocate, [](uint8_t* data, size_t) { std::free(data); },
-                           nullptr,         true};
+constexpr Backend kBackend{.type = DeviceType::cpu,
+                           .name = "cpu",
+                           .allocate = allocate,
+                           .release = [](uint8_t* data, size_t) { std::free(data); },
+                           .any_op = nullptr,
+                           .host_readable = true,
+                           .fused = fused_kernel,
+                           .can_fuse = [](const Node& node) { return is_elementwise(*node.op); }};
 
 }  // namespace
 

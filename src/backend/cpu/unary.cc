@@ -1,43 +1,38 @@
-// Kernels of the unary table: one template, folded over the rows.
-#include "backend/cpu/elementwise-inl.h"
+// Tile functions of the unary table: one template, folded over the rows.
+#include <algorithm>
+
+#include "backend/cpu/dispatch.h"
 
 namespace uma::cpu {
 namespace {
 
 template <class F, class T, class Out>
-void unary_row(const T* x, int64_t step, Out* y, int64_t n) {
-  compute_t<T> piece[kPiece];
-  for (int64_t i = 0; i < n; i += kPiece) {
-    const int64_t m = std::min(kPiece, n - i);
-    const compute_t<T>* in = load(x + i * step, step, m, piece);
-    for (int64_t j = 0; j < m; ++j) y[i + j] = static_cast<Out>(F{}(in[j]));
+void unary_tile(const void* const* in, void* out, int64_t n) {
+  const T* x = static_cast<const T*>(in[0]);
+  Out* y = static_cast<Out*>(out);
+  [[maybe_unused]] compute_t<T> piece[is_half<T> ? kPiece : 1];
+  const int64_t step = is_half<T> ? kPiece : n;
+  for (int64_t i = 0; i < n; i += step) {
+    const int64_t m = std::min(step, n - i);
+    const compute_t<T>* a = widen(x + i, m, piece);
+#pragma GCC ivdep  // y may be x, and then each element is read before it is written
+    for (int64_t j = 0; j < m; ++j) y[i + j] = static_cast<Out>(F{}(a[j]));
   }
 }
 
 template <class R>
-void unary_kernel(KernelArgs& args) {
-  using F = typename R::Functor;
-  dispatch<R::domain, on_complex<R>>(args.in(0).dtype(), *args.node().op, [&]<class T>() {
-    using Out = typename Result<R, T>::type;
-    // No handle on the input is kept: a second one would stop its memory from being taken.
-    const Strides strides[] = {args.in(0).strides()};
-    const T* in = args.in(0).data<T>();
-    args.donate_or_allocate(0);
-    Out* out = args.out().template mutable_data<Out>();
-    for_rows(args.out().shape(), strides, [&](const auto& offsets, const auto& steps, int64_t at, int64_t n) {
-      unary_row<F>(in + offsets[0], steps[0], out + at, n);
-    });
+TileFn find_unary(const Node& node) {
+  return dispatch<R::domain, on_complex<R>>(node.inputs[0].dtype(), *node.op, []<class T>() -> TileFn {
+    return unary_tile<typename R::Functor, T, typename Result<R, T>::type>;
   });
 }
 
 template <class... R>
 bool register_unary(const std::tuple<R...>& rows) {
   return std::apply(
-      [](auto... row) {
-        return (register_kernel(*row.op, DeviceType::cpu, unary_kernel<decltype(row)>) && ...);
-      },
-      rows);
+      [](auto... row) { return (register_elementwise(*row.op, find_unary<decltype(row)>) && ...); }, rows);
 }
+
 }  // namespace
 
 const bool unary_registered = register_unary(kUnaryOps);
