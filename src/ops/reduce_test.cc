@@ -188,5 +188,45 @@ TEST(Reduce, EqualExtremesShareTheGradient) {
               {0, .5, .5});
 }
 
+// Kept axes after reduced ones go column by column, with the rows in halves.
+TEST(Reduce, EveryAxisOfLongAndWideArrays) {
+  const Shape shapes[] = {{65, 3},        {200, 5},  {1023, 2},    {3, 130, 7},
+                          {2, 700, 1030}, {4000, 9}, {5, 1, 64, 3}};
+  for (const Shape& shape : shapes)
+    for (int axis = 0; axis < static_cast<int>(shape.size()); ++axis)
+      for (const DType dtype : {DType::float32, DType::bfloat16, DType::float64, DType::int32}) {
+        SCOPED_TRACE(fmt::format("{} axis {} {}", shape, axis, name_of(dtype)));
+        const array x = round(random_array(shape, 3, -9, 9, dtype));
+        // The same along the last axis, which every row has for itself.
+        const array rows = contiguous(moveaxis(x, axis, -1));
+        const auto same = [&](const array& got, const array& expected) {
+          EXPECT_EQ(values_of(got), values_of(expected));
+        };
+        same(max(x, {axis}), max(rows, {-1}));
+        same(min(x, {axis}), min(rows, {-1}));
+        same(all(x, {axis}), all(rows, {-1}));
+        same(any(equal(x, array(9, dtype)), {axis}), any(equal(rows, array(9, dtype)), {-1}));
+        // Whole numbers: exact in every order.
+        same(sum(x, {axis}), sum(rows, {-1}));
+      }
+}
+
+TEST(Reduce, ColumnsKeepTheErrorOfLongSumsSmall) {
+  // Added one by one these would stop at 2^24.
+  const array ones = full({1 << 25, 2}, 1.0, DType::float32);
+  EXPECT_EQ(sum(ones, {0}).to_vector<float>(), (std::vector<float>{1 << 25, 1 << 25}));
+}
+
+TEST(Reduce, NanWinsInEveryPlace) {
+  for (const int64_t n : {1, 7, 16, 33, 100})
+    for (int64_t at = 0; at < n; ++at) {
+      std::vector<float> values(static_cast<size_t>(n), 1);
+      values[static_cast<size_t>(at)] = std::numeric_limits<float>::quiet_NaN();
+      const array x(std::span<const float>(values), {n});
+      EXPECT_TRUE(std::isnan(max(x, {0}).item<float>()) && std::isnan(min(x, {0}).item<float>()))
+          << n << " " << at;
+    }
+}
+
 }  // namespace
 }  // namespace uma

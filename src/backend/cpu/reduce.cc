@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "backend/cpu/rows.h"
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 #include "core/layout.h"
@@ -71,6 +73,11 @@ A better(A a, A b) {
 template <class T>
 acc_t<T> reduce_row(Reduction kind, const T* x, int64_t n) {
   using A = acc_t<T>;
+  if constexpr (has_row_kernels(dtype_of<T>)) {
+    if (kind == Reduction::sum) return sum_of_row(dtype_of<T>, x, n);
+    if (kind == Reduction::max) return max_of_row(dtype_of<T>, x, n);
+    if (kind == Reduction::min) return min_of_row(dtype_of<T>, x, n);
+  }
   A acc{};
   switch (kind) {
     case Reduction::sum:
@@ -123,8 +130,120 @@ array reduced_last(const array& x, const SmallVector<int, 8>& axes) {
   return array::from_buffer(std::move(buffer), 0, shape, x.dtype());
 }
 
+// -- Reduced axes before kept ones, as in a sum over a batch: row after row into a tile of columns. --
+
+// Columns whose accumulators stay in L1 beside the rows that go by.
+constexpr int64_t kColumns = 1024;
+// Rows that are added plainly; above that, halves are summed and added.
+constexpr int64_t kColumnBlock = 64;
+
+/// A row-major array as (outer, reduced, inner), the middle of which is reduced.
+struct Middle {
+  int64_t outer = 1, reduced = 1, inner = 1;
+};
+std::optional<Middle> middle_of(const array& x, const SmallVector<int, 8>& axes) {
+  if (!x.is_row_contiguous() || x.size() == 0 || axes.empty()) return {};
+  Middle m;
+  bool begun = false, over = false;
+  for (size_t i = 0; i < x.ndim(); ++i) {
+    if (x.shape()[i] == 1) continue;
+    const bool reduced = std::find(axes.begin(), axes.end(), static_cast<int>(i)) != axes.end();
+    if (reduced && over) return {};
+    begun |= reduced;
+    over |= begun && !reduced;
+    (reduced ? m.reduced : over ? m.inner : m.outer) *= x.shape()[i];
+  }
+  return m.inner > 1 && m.reduced > 1 ? std::optional(m) : std::nullopt;
+}
+
+template <class A, class T, class F>
+void join_rows(const T* x, int64_t stride, int64_t rows, A* acc, int64_t n, F f) {
+  for (int64_t j = 0; j < n; ++j) acc[j] = static_cast<A>(x[j]);
+  for (int64_t i = 1; i < rows; ++i) {
+    const T* row = x + i * stride;
+    for (int64_t j = 0; j < n; ++j) acc[j] = f(acc[j], static_cast<A>(row[j]));
+  }
+}
+
+// n <= kColumns columns of `rows` rows; `acc` has room for kColumns at every level of the halving.
+template <class T>
+void sum_columns(const T* x, int64_t stride, int64_t rows, acc_t<T>* acc, int64_t n) {
+  if (rows <= kColumnBlock) return join_rows(x, stride, rows, acc, n, functor::Add{});
+  const int64_t cut = std::max(kColumnBlock, rows / 2 / kColumnBlock * kColumnBlock);
+  sum_columns(x, stride, cut, acc, n);
+  acc_t<T>* const other = acc + kColumns;
+  sum_columns(x + cut * stride, stride, rows - cut, other, n);
+  for (int64_t j = 0; j < n; ++j) acc[j] = plus(acc[j], other[j]);
+}
+
+// Calls f with what joins two partial results.
+template <class A, class F>
+void with_join(Reduction kind, F f) {
+  switch (kind) {
+    case Reduction::sum:
+      return f(functor::Add{});
+    case Reduction::prod:
+      return f(functor::Multiply{});
+    case Reduction::max:
+      return f([](A a, A b) { return better<true>(a, b); });
+    case Reduction::min:
+      return f([](A a, A b) { return better<false>(a, b); });
+    case Reduction::all:
+      return f([](A a, A b) { return static_cast<A>(a != A{} && b != A{}); });
+    case Reduction::any:
+      return f([](A a, A b) { return static_cast<A>(a != A{} || b != A{}); });
+  }
+}
+
+template <class T>
+void reduce_middle(Reduction kind, const T* x, T* y, const Middle& m) {
+  using A = acc_t<T>;
+  const int64_t tiles = (m.inner + kColumns - 1) / kColumns;
+  // Few columns over many rows are cut by rows too: a number of parts that depends on the shape only.
+  const int64_t fewest = m.outer * tiles;
+  const int64_t parts =
+      fewest >= 16 ? 1
+                   : std::clamp<int64_t>(m.reduced * m.inner / kGrain, 1, std::min<int64_t>(16, m.reduced));
+  int64_t levels = 4;  // the halves are not quite even
+  for (int64_t rows = m.reduced; rows > kColumnBlock; rows = (rows + 1) / 2) ++levels;
+  const auto partial = Buffer::allocate(static_cast<size_t>(m.outer * parts * m.inner) * sizeof(A), Device{});
+  A* const sums = reinterpret_cast<A*>(partial->data());
+  const int64_t work = std::min(m.inner, kColumns) * ((m.reduced + parts - 1) / parts);
+  parallel_ranges(
+      m.outer * parts * tiles, std::max<int64_t>(1, kGrain / work), [&](int64_t begin, int64_t end) {
+        const auto scratch = Buffer::allocate(static_cast<size_t>(levels * kColumns) * sizeof(A), Device{});
+        A* const acc = reinterpret_cast<A*>(scratch->data());
+        for (int64_t i = begin; i < end; ++i) {
+          const int64_t tile = i % tiles, part = i / tiles % parts, o = i / tiles / parts;
+          const int64_t first = m.reduced * part / parts, last = m.reduced * (part + 1) / parts;
+          const int64_t column = tile * kColumns, n = std::min(kColumns, m.inner - column);
+          const T* from = x + (o * m.reduced + first) * m.inner + column;
+          if (kind == Reduction::sum)
+            sum_columns(from, m.inner, last - first, acc, n);
+          else
+            with_join<A>(kind, [&](auto f) { join_rows(from, m.inner, last - first, acc, n, f); });
+          std::copy_n(acc, n, sums + (o * parts + part) * m.inner + column);
+        }
+      });
+  // Rounded once, at the end.
+  with_join<A>(kind, [&](auto f) {
+    for (int64_t o = 0; o < m.outer; ++o)
+      for (int64_t j = 0; j < m.inner; ++j) {
+        A acc = sums[o * parts * m.inner + j];
+        for (int64_t p = 1; p < parts; ++p) acc = f(acc, sums[(o * parts + p) * m.inner + j]);
+        y[o * m.inner + j] = static_cast<T>(acc);
+      }
+  });
+}
+
 void reduce_kernel(KernelArgs& args) {
   const auto& p = args.params<ReduceParams>();
+  if (const auto middle = middle_of(args.in(0), p.axes)) {
+    array& out = args.allocate();
+    return dispatch_any(out.dtype(), [&]<class T>() {
+      reduce_middle(p.kind, args.in(0).data<T>(), out.mutable_data<T>(), *middle);
+    });
+  }
   const array x = reduced_last(args.in(0), p.axes);
   array& out = args.allocate();
   const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
@@ -137,9 +256,9 @@ void reduce_kernel(KernelArgs& args) {
       acc_t<T> parts[kParts];
       parallel_for(kParts, [&](int64_t i) {
         const int64_t begin = n * i / kParts, end = n * (i + 1) / kParts;
-        parts[i] = sum_row(in + begin, end - begin);
+        parts[i] = reduce_row(p.kind, in + begin, end - begin);
       });
-      y[0] = static_cast<T>(sum_row(parts, kParts));
+      y[0] = static_cast<T>(reduce_row(p.kind, parts, kParts));
       return;
     }
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
@@ -193,6 +312,7 @@ A exp_of_difference(A x, A top) {
 template <class T>
 void softmax_row(const T* x, T* y, int64_t n, acc_t<T>* piece) {
   using A = acc_t<T>;
+  if constexpr (has_row_kernels(dtype_of<T>)) return softmax_of_row(dtype_of<T>, x, y, n, piece);
   A top = -std::numeric_limits<A>::infinity();
   for (int64_t i = 0; i < n; ++i) top = better<true>(top, static_cast<A>(x[i]));
   for (int64_t i = 0; i < n; ++i) piece[i] = exp_of_difference(static_cast<A>(x[i]), top);
