@@ -1,8 +1,8 @@
-#include "nn/linear.h"
+#include "infer/linear.h"
 
 #include "ops/elementwise.h"
 
-namespace uma::nn {
+namespace uma::infer {
 namespace {
 
 array with_bias(const array& y, const Linear& layer) {
@@ -35,4 +35,4 @@ array Embedding::as_linear(const array& x) const {
   return quantized_matmul(x, weight, exact);
 }
 
-}  // namespace uma::nn
+}  // namespace uma::infer

@@ -3,7 +3,7 @@
 
 #include "core/array.h"
 
-namespace uma::nn {
+namespace uma::infer {
 
 /// rms_norm with its weight (D,).
 struct RMSNorm {
@@ -20,4 +20,4 @@ struct LayerNorm {
   array operator()(const array& x) const;
 };
 
-}  // namespace uma::nn
+}  // namespace uma::infer

@@ -4,7 +4,7 @@
 #include "core/array.h"
 #include "fast/quantized.h"
 
-namespace uma::nn {
+namespace uma::infer {
 
 /// x weight^T + bias. Quantization is a property of the weight, not another layer.
 struct Linear {
@@ -31,4 +31,4 @@ struct Embedding {
   array as_linear(const array& x) const;
 };
 
-}  // namespace uma::nn
+}  // namespace uma::infer

@@ -1,9 +1,9 @@
-#include "nn/norm.h"
+#include "infer/norm.h"
 
 #include "fast/layer_norm.h"
 #include "fast/rms_norm.h"
 
-namespace uma::nn {
+namespace uma::infer {
 
 array RMSNorm::operator()(const array& x) const {
   return rms_norm(x, weight, eps);
@@ -13,4 +13,4 @@ array LayerNorm::operator()(const array& x) const {
   return layer_norm(x, weight, bias, eps);
 }
 
-}  // namespace uma::nn
+}  // namespace uma::infer
