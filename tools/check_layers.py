@@ -19,8 +19,10 @@ DIRECT = {
     "transforms": ["ops"],
     "fast": ["transforms"],
     "graph": ["fast", "io"],
-    "nn": ["fast"],
-    "models": ["nn", "io", "text"],
+    "nn": ["fast", "io"],
+    "optim": ["nn"],
+    "infer": ["fast"],
+    "models": ["infer", "io", "text"],
     "engine": ["models"],
     "backend/cpu/isa": ["core"],
     "backend/cpu/quant": ["backend/cpu/isa"],
@@ -28,8 +30,9 @@ DIRECT = {
     "backend/cpu": ["fast", "backend/cpu/quant"],
     "backend/null": ["core"],
     "backend": ["backend/cpu", "backend/null"],
+    "uma": ["optim", "graph"],
     "cli": ["engine", "hub", "backend"],
-    "": ["cli"],
+    "": ["cli", "uma"],
 }
 # A test may also make the backends work.
 TEST_EXTRA = ["backend"]

@@ -7,6 +7,7 @@
 #include "bind.h"
 #include "core/print.h"
 #include "ops/cast.h"
+#include "ops/composed.h"
 #include "ops/shape.h"
 
 namespace uma::python {
@@ -60,15 +61,7 @@ void bind_ranges(nb::module_& m) {
       "linspace",
       [](double start, double stop, int64_t num, MaybeDtype dtype, const StreamArg& s) {
         StreamScope scope(s);
-        const DType d = dtype ? dtype->value : DType::float32;
-        check(num >= 0, ErrorCode::kInvalidArgument, "linspace", "needs 0 values or more, not {}", num);
-        std::vector<double> values(static_cast<size_t>(num));
-        for (int64_t i = 0; i < num; ++i) {
-          // Weighted from both ends, so that the last value is stop to the digit.
-          const double t = num == 1 ? 0 : static_cast<double>(i) / static_cast<double>(num - 1);
-          values[static_cast<size_t>(i)] = (1 - t) * start + t * stop;
-        }
-        return astype(array(std::span<const double>(values), {num}), d);
+        return linspace(start, stop, num, dtype ? dtype->value : DType::float32);
       },
       "start"_a, "stop"_a, "num"_a = 50, "dtype"_a.none() = Dtype{DType::float32}, "stream"_a = nb::none(),
       "num evenly spaced values, both ends among them.");
@@ -170,7 +163,7 @@ void bind_creation(nb::module_& m) {
       "identity",
       [](int64_t n, MaybeDtype d, const StreamArg& s) {
         StreamScope scope(s);
-        return eye(n, n, 0, d ? d->value : DType::float32);
+        return identity(n, d ? d->value : DType::float32);
       },
       "n"_a, "dtype"_a.none() = Dtype{DType::float32}, kw, "stream"_a = nb::none());
   const auto triangle = [&](const char* name, array (*f)(const array&, int64_t)) {

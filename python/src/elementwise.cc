@@ -1,10 +1,9 @@
 // Elementwise functions: the tables of ops/elementwise.h, row by row, and what is composed of them.
 #include "ops/elementwise.h"
 
-#include <numbers>
-
 #include "bind.h"
 #include "ops/cast.h"
+#include "ops/composed.h"
 #include "ops/creation.h"
 #include "ops/shape.h"
 
@@ -52,16 +51,6 @@ constexpr std::pair<const char*, const char*> kAliases[] = {{"acos", "arccos"},
 constexpr const char* kMethods[] = {"abs",  "cos",        "exp",   "log", "log10", "log1p",
                                     "log2", "reciprocal", "rsqrt", "sin", "sqrt",  "square"};
 
-array isfinite(const array& x) {
-  return logical_not(logical_or(isinf(x), isnan(x)));
-}
-array with_sign(const array& x, double sign) {
-  return equal(x, full({}, sign * std::numeric_limits<double>::infinity(),
-                       is_inexact(x.dtype()) ? x.dtype() : DType::float32));
-}
-array trunc(const array& x) {
-  return where(less(x, zeros_like(x)), ceil(x), floor(x));
-}
 array rounded(const array& x, int decimals) {
   if (decimals == 0) return round(x);
   const double scale = std::pow(10.0, decimals);
@@ -71,29 +60,21 @@ array rounded(const array& x, int decimals) {
 
 void bind_composed(nb::module_& m) {
   def_unary(m, "isfinite", isfinite, "True where x is neither infinite nor NaN.");
-  def_unary(
-      m, "isposinf", [](const array& x) { return with_sign(x, 1); }, "True where x is positive infinity.");
-  def_unary(
-      m, "isneginf", [](const array& x) { return with_sign(x, -1); }, "True where x is negative infinity.");
+  def_unary(m, "isposinf", isposinf, "True where x is positive infinity.");
+  def_unary(m, "isneginf", isneginf, "True where x is negative infinity.");
   def_unary(m, "trunc", trunc, "x without its fraction.");
   def_unary(
       m, "positive", [](const array& x) { return x; }, "x.");
-  def_unary(
-      m, "degrees", [](const array& x) { return x * (180 / std::numbers::pi); }, "Radians to degrees.");
-  def_unary(
-      m, "radians", [](const array& x) { return x * (std::numbers::pi / 180); }, "Degrees to radians.");
-  def_binary(
-      m, "logical_xor",
-      [](const array& x, const array& y) {
-        return not_equal(astype(x, DType::bool_), astype(y, DType::bool_));
-      },
-      "True where exactly one is not zero.");
+  def_unary(m, "degrees", degrees, "Radians to degrees.");
+  def_unary(m, "radians", radians, "Degrees to radians.");
+  def_binary(m, "logical_xor", logical_xor, "True where exactly one is not zero.");
   m.def(
       "divmod",
       [](const Operand& a, const Operand& b, const StreamArg& s) {
         StreamScope scope(s);
         const auto [x, y] = to_arrays(a, b);
-        return std::vector<array>{floor_divide(x, y), remainder(x, y)};
+        const auto [quotient, rest] = divmod(x, y);
+        return std::vector<array>{quotient, rest};
       },
       "a"_a, "b"_a, "stream"_a = nb::none(), "Quotient, rounded down, and remainder.");
   def_both(

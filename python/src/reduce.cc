@@ -3,6 +3,7 @@
 
 #include "bind.h"
 #include "ops/cast.h"
+#include "ops/composed.h"
 #include "ops/creation.h"
 #include "ops/cumulative.h"
 #include "ops/elementwise.h"
@@ -28,10 +29,6 @@ void def_reduction(nb::module_& m, const char* name, Reduce f, const char* doc) 
 }
 
 using Moment = array (*)(const array&, const Axes&, bool, int64_t);
-
-array deviation(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
-  return sqrt(var(x, axes, keepdims, ddof));
-}
 
 void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
   def_both(
@@ -115,7 +112,7 @@ void bind_reduce(nb::module_& m) {
   def_reduction(m, "mean", &mean, "Mean over axes.");
   def_reduction(m, "logsumexp", &logsumexp, "log(sum(exp(a))) without overflow.");
   def_moment(m, "var", &var, "Variance over axes, two-pass.");
-  def_moment(m, "std", &deviation, "Standard deviation over axes.");
+  def_moment(m, "std", &uma::std, "Standard deviation over axes.");
   def_arg(m, "argmax", &argmax, "Index of the first largest element.");
   def_arg(m, "argmin", &argmin, "Index of the first smallest element.");
   def_scan(m, "cumsum", &cumsum, "Running sum; halves accumulate in float32.");

@@ -58,6 +58,11 @@ class HeaderReader final : public StrictReader {
   using StrictReader::StrictReader;
   SafetensorsHeader header;
 
+  bool null() override {
+    // What MLX writes of a file without metadata.
+    if (at_ == At::name && name_ == "__metadata__") return go(At::names);
+    return refuse("null");
+  }
   bool start_object(size_t) override {
     if (at_ == At::start) return go(At::names);
     if (at_ == At::name) return go(name_ == "__metadata__" ? At::metadata : At::fields);

@@ -252,6 +252,8 @@ TEST_F(Safetensors, MetadataAreStrings) {
   };
   EXPECT_EQ(metadata(R"({"k":"v"})"), "");
   EXPECT_EQ(metadata("{}"), "");
+  EXPECT_EQ(metadata("null"), "");  // as MLX writes none
+  EXPECT_EQ(metadata(R"({"k":null})"), "[safetensors] F: null is not expected as the metadata 'k'");
   EXPECT_EQ(metadata(R"({"k":1})"), "[safetensors] F: 1 is not expected as the metadata 'k'");
   EXPECT_EQ(metadata(R"({"k":{}})"), "[safetensors] F: an object is not expected as the metadata 'k'");
   EXPECT_EQ(metadata(R"({"k":"v","k":"w"})"), "[safetensors] F: the metadata 'k' come twice");

@@ -225,25 +225,25 @@ array ModelReader::vector_of(const std::string& name, int64_t size) {
   return array(std::span<const float>(values), {size});
 }
 
-nn::Linear ModelReader::linear(const std::string& name, int64_t rows, int64_t cols) {
-  nn::Linear layer{.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
+infer::Linear ModelReader::linear(const std::string& name, int64_t rows, int64_t cols) {
+  infer::Linear layer{.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
   read_bias(name, layer);
   return layer;
 }
 
-void ModelReader::read_bias(const std::string& name, nn::Linear& layer) {
+void ModelReader::read_bias(const std::string& name, infer::Linear& layer) {
   if (has_tensor(name + ".bias")) layer.bias = vector_of(name + ".bias", layer.weight.rows);
 }
 
-std::vector<nn::Linear> ModelReader::stacked(const std::string& name, std::span<const int64_t> rows,
-                                             int64_t cols) {
+std::vector<infer::Linear> ModelReader::stacked(const std::string& name, std::span<const int64_t> rows,
+                                                int64_t cols) {
   const int64_t all_rows = std::accumulate(rows.begin(), rows.end(), int64_t{0});
-  const nn::Linear all = linear(name, all_rows, cols);
+  const infer::Linear all = linear(name, all_rows, cols);
   const GgufTensor& tensor = *file_->find_tensor(name + ".weight");
   const auto buffer = Buffer::view(tensor.data.data(), tensor.data.size(), file_);
   const int64_t bytes = row_bytes(all.weight.format, cols);
   const std::vector<float> bias = all.bias ? all.bias->to_vector<float>() : std::vector<float>();
-  std::vector<nn::Linear> parts;
+  std::vector<infer::Linear> parts;
   int64_t begin = 0;
   for (const int64_t n : rows) {
     const array data = array::from_buffer(buffer, begin * bytes, {n, bytes}, DType::uint8);
@@ -254,7 +254,7 @@ std::vector<nn::Linear> ModelReader::stacked(const std::string& name, std::span<
   return parts;
 }
 
-nn::Embedding ModelReader::embedding(const std::string& name, int64_t rows, int64_t cols) {
+infer::Embedding ModelReader::embedding(const std::string& name, int64_t rows, int64_t cols) {
   return {.weight = matrix(name + ".weight", rows, cols), .exact = options_.exact};
 }
 
@@ -262,7 +262,7 @@ array ModelReader::vector(const std::string& name, int64_t size) {
   return vector_of(name + ".weight", size);
 }
 
-nn::RMSNorm ModelReader::norm(const std::string& name, int64_t size, float epsilon) {
+infer::RMSNorm ModelReader::norm(const std::string& name, int64_t size, float epsilon) {
   return {.weight = vector(name, size), .eps = epsilon};
 }
 

@@ -10,9 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "infer/linear.h"
+#include "infer/norm.h"
 #include "models/model.h"
-#include "nn/linear.h"
-#include "nn/norm.h"
 
 namespace uma {
 
@@ -51,15 +51,15 @@ class ModelReader {
   bool has_tensor(std::string_view name) const;
   /// `name`.weight (rows, cols), and `name`.bias (rows,) where the file has it. Throws Format: missing,
   /// another shape; Unsupported: a tensor type that this build has not.
-  nn::Linear linear(const std::string& name, int64_t rows, int64_t cols);
+  infer::Linear linear(const std::string& name, int64_t rows, int64_t cols);
   /// `name`.bias where the file has it.
-  void read_bias(const std::string& name, nn::Linear& layer);
+  void read_bias(const std::string& name, infer::Linear& layer);
   /// One tensor that holds several matrices, each below the one before, and so its bias: views of each.
-  std::vector<nn::Linear> stacked(const std::string& name, std::span<const int64_t> rows, int64_t cols);
-  nn::Embedding embedding(const std::string& name, int64_t rows, int64_t cols);
+  std::vector<infer::Linear> stacked(const std::string& name, std::span<const int64_t> rows, int64_t cols);
+  infer::Embedding embedding(const std::string& name, int64_t rows, int64_t cols);
   /// `name`.weight (size,) as f32.
   array vector(const std::string& name, int64_t size);
-  nn::RMSNorm norm(const std::string& name, int64_t size, float epsilon);
+  infer::RMSNorm norm(const std::string& name, int64_t size, float epsilon);
 
   /// A tensor that answers do not need, if the file has it.
   void leave_out(const std::string& name) { taken_.insert(name); }

@@ -1,34 +1,42 @@
 #pragma once
-#include <optional>
-
-#include "core/array.h"
-#include "fast/quantized.h"
+// Affine and bilinear maps, tables.
+#include "nn/module.h"
 
 namespace uma::nn {
 
-/// x weight^T + bias. Quantization is a property of the weight, not another layer.
-struct Linear {
-  QuantizedMatrix weight;
-  std::optional<array> bias = {};  // (rows,) float32
-  bool exact = false;              // never round activations to int8
+struct Identity : Module {
+  array operator()(const array& x) const { return x; }
+};
 
-  /// (..., cols) -> (..., rows) float32. Throws as quantized_matmul, and Shape for a bias of another size.
+/// x weight^T + bias.
+/// shapes  x (..., input_dims) -> (..., output_dims); weight (output_dims, input_dims), bias (output_dims)
+/// start   both from U(-k, k) with k = 1 / sqrt(input_dims)
+/// throws  InvalidArgument for dims below 1
+struct Linear : Module {
+  Linear(int64_t input_dims, int64_t output_dims, bool bias = true);
   array operator()(const array& x) const;
 };
 
-/// Several layers on one input (query, key, value; gate, up), in one product. `exact` is the first one's.
-/// Throws InvalidArgument for an empty list, and as Linear.
-std::vector<array> apply_together(const array& x, std::span<const Linear* const> layers);
+/// y_i = x2^T weight_i x1 + bias_i.
+/// shapes  x1 (..., input1_dims), x2 (..., input2_dims) -> (..., output_dims);
+///         weight (output_dims, input2_dims, input1_dims), bias (output_dims)
+/// start   both from U(-k, k) with k = 1 / sqrt(input1_dims)
+struct Bilinear : Module {
+  Bilinear(int64_t input1_dims, int64_t input2_dims, int64_t output_dims, bool bias = true);
+  array operator()(const array& x1, const array& x2) const;
+};
 
-/// A table of vectors, and the output head of models that tie the two.
-struct Embedding {
-  QuantizedMatrix weight;  // (vocabulary, features)
-  bool exact = false;
-
-  /// ids (...) int32 -> (..., features) float32.
+/// Row i of weight for each integer i. Negative ones count from the end.
+/// shapes  integers (...) -> (..., dims); weight (num_embeddings, dims) from N(0, 1 / dims)
+struct Embedding : Module {
+  Embedding(int64_t num_embeddings, int64_t dims);
   array operator()(const array& ids) const;
-  /// The head: (..., features) -> (..., vocabulary).
+  /// x weight^T: the head of a model that ties it to its embedding.
   array as_linear(const array& x) const;
 };
+
+// For layers: weights from U(-bound, bound), and a check of their sizes.
+array uniform_weights(double bound, const Shape& shape);
+void check_positive(std::string_view layer, std::string_view name, int64_t value);
 
 }  // namespace uma::nn

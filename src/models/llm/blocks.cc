@@ -14,7 +14,7 @@ namespace uma::llm {
 namespace {
 
 /// (T, heads * length) -> (1, heads, T, length), each head normed where there is a norm.
-array split_heads(const array& x, int64_t heads, int64_t length, const std::optional<nn::RMSNorm>& norm) {
+array split_heads(const array& x, int64_t heads, int64_t length, const std::optional<infer::RMSNorm>& norm) {
   const int64_t tokens = x.shape(0);
   // One token's heads already lie as the result's do.
   array parts = reshape(x, tokens == 1 ? Shape{1, heads, 1, length} : Shape{1, tokens, heads, length});
@@ -86,17 +86,17 @@ void set_denominators(Rope& rope, std::span<const double> factors, std::span<con
 }  // namespace
 
 DecoderCache::DecoderCache(int64_t layers, DType dtype)
-    : layers_(static_cast<size_t>(layers), nn::KVCache(dtype)) {}
+    : layers_(static_cast<size_t>(layers), infer::KVCache(dtype)) {}
 
 void DecoderCache::truncate(int64_t n) {
   check(n >= 0 && n <= size(), ErrorCode::kInvalidArgument, "cache",
         "cannot keep {} tokens of the {} it holds", n, size());
-  for (nn::KVCache& layer : layers_) layer.trim(layer.offset() - n);
+  for (infer::KVCache& layer : layers_) layer.trim(layer.offset() - n);
 }
 
 std::vector<array> DecoderCache::arrays() const {
   std::vector<array> all;
-  for (const nn::KVCache& layer : layers_) {
+  for (const infer::KVCache& layer : layers_) {
     if (layer.keys()) all.push_back(*layer.keys());
     if (layer.values()) all.push_back(*layer.values());
   }
@@ -105,7 +105,7 @@ std::vector<array> DecoderCache::arrays() const {
 
 int64_t DecoderCache::nbytes() const {
   int64_t total = 0;
-  for (const nn::KVCache& layer : layers_) total += layer.nbytes();
+  for (const infer::KVCache& layer : layers_) total += layer.nbytes();
   return total;
 }
 
@@ -140,7 +140,7 @@ Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours) {
   return rope;
 }
 
-array Attention::attend(const array& q, const array& k, const array& v, nn::KVCache& cache) const {
+array Attention::attend(const array& q, const array& k, const array& v, infer::KVCache& cache) const {
   const int64_t position = cache.offset();
   const array queries = rope(split_heads(q, heads, key_length, q_norm), position);
   const array keys = rope(split_heads(k, heads_kv, key_length, k_norm), position);
@@ -151,8 +151,8 @@ array Attention::attend(const array& q, const array& k, const array& v, nn::KVCa
 }
 
 array Attention::operator()(const array& x, const Pass& pass, int64_t layer) const {
-  const nn::Linear* const projections[] = {&q, &k, &v};
-  const std::vector<array> qkv = nn::apply_together(x, projections);
+  const infer::Linear* const projections[] = {&q, &k, &v};
+  const std::vector<array> qkv = infer::apply_together(x, projections);
   std::vector<array> parts;
   for (const Pass::Sequence& s : pass.sequences)
     parts.push_back(attend(rows_of(qkv[0], s.begin, s.end), rows_of(qkv[1], s.begin, s.end),
@@ -163,17 +163,17 @@ array Attention::operator()(const array& x, const Pass& pass, int64_t layer) con
 namespace {
 
 /// attn_q, attn_k and attn_v, or attn_qkv in their place, whose biases may be together or apart.
-std::vector<nn::Linear> read_qkv(ModelReader& file, const ModelConfig& c, int64_t i) {
+std::vector<infer::Linear> read_qkv(ModelReader& file, const ModelConfig& c, int64_t i) {
   const char* const names[] = {"attn_q", "attn_k", "attn_v"};
   const int64_t rows[] = {c.heads_of(i) * c.key_length, c.heads_kv_of(i) * c.key_length,
                           c.heads_kv_of(i) * c.value_length};
   if (file.has_tensor(block(i, "attn_qkv.weight"))) {
-    std::vector<nn::Linear> parts = file.stacked(block(i, "attn_qkv"), rows, c.embedding_length);
+    std::vector<infer::Linear> parts = file.stacked(block(i, "attn_qkv"), rows, c.embedding_length);
     for (size_t p = 0; p < parts.size(); ++p)
       if (!parts[p].bias) file.read_bias(block(i, names[p]), parts[p]);
     return parts;
   }
-  std::vector<nn::Linear> parts;
+  std::vector<infer::Linear> parts;
   for (size_t p = 0; p < std::size(names); ++p)
     parts.push_back(file.linear(block(i, names[p]), rows[p], c.embedding_length));
   return parts;
@@ -182,7 +182,7 @@ std::vector<nn::Linear> read_qkv(ModelReader& file, const ModelConfig& c, int64_
 }  // namespace
 
 Attention read_attention(ModelReader& file, const ModelConfig& c, int64_t i, const Rope& rope) {
-  const std::vector<nn::Linear> qkv = read_qkv(file, c, i);
+  const std::vector<infer::Linear> qkv = read_qkv(file, c, i);
   return {.q = qkv[0],
           .k = qkv[1],
           .v = qkv[2],
@@ -201,8 +201,8 @@ void read_head_norms(ModelReader& file, const ModelConfig& c, int64_t i, Attenti
 }
 
 array GatedMlp::operator()(const array& x) const {
-  const nn::Linear* const projections[] = {&gate, &up};
-  const std::vector<array> both = nn::apply_together(x, projections);
+  const infer::Linear* const projections[] = {&gate, &up};
+  const std::vector<array> both = infer::apply_together(x, projections);
   return down(gated(both[0], both[1]));
 }
 

@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "fast/activation.h"
+#include "infer/kv_cache.h"
+#include "infer/linear.h"
+#include "infer/norm.h"
 #include "models/loader.h"
 #include "models/model.h"
-#include "nn/kv_cache.h"
-#include "nn/linear.h"
-#include "nn/norm.h"
 
 namespace uma::llm {
 
@@ -24,11 +24,11 @@ class DecoderCache final : public Cache {
   std::unique_ptr<Cache> clone() const override { return std::make_unique<DecoderCache>(*this); }
   std::vector<array> arrays() const override;
   int64_t nbytes() const override;
-  nn::KVCache& layer(int64_t i) { return layers_[static_cast<size_t>(i)]; }
+  infer::KVCache& layer(int64_t i) { return layers_[static_cast<size_t>(i)]; }
   int64_t layers() const { return static_cast<int64_t>(layers_.size()); }
 
  private:
-  std::vector<nn::KVCache> layers_;
+  std::vector<infer::KVCache> layers_;
 };
 
 /// One forward pass. Its rows are the tokens of all its sequences, one sequence after the other.
@@ -61,8 +61,8 @@ Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours);
 
 /// Grouped-query attention: softmax(scale q k^T) v, projected back.
 struct Attention {
-  nn::Linear q, k, v, out;
-  std::optional<nn::RMSNorm> q_norm = {}, k_norm = {};  // over each head, before rope
+  infer::Linear q, k, v, out;
+  std::optional<infer::RMSNorm> q_norm = {}, k_norm = {};  // over each head, before rope
   int64_t heads = 0, heads_kv = 0, key_length = 0, value_length = 0;
   Rope rope;
   float scale = 0;
@@ -73,7 +73,7 @@ struct Attention {
   array operator()(const array& x, const Pass& pass, int64_t layer) const;
 
  private:
-  array attend(const array& q, const array& k, const array& v, nn::KVCache& cache) const;
+  array attend(const array& q, const array& k, const array& v, infer::KVCache& cache) const;
 };
 
 /// Tensors of layer `i`: blk.<i>.attn_q, attn_k and attn_v, or attn_qkv; attn_output. Window and head norms
@@ -84,7 +84,7 @@ void read_head_norms(ModelReader& file, const ModelConfig& config, int64_t i, At
 
 /// down(activation(gate(x)) * up(x)).
 struct GatedMlp {
-  nn::Linear gate, up, down;
+  infer::Linear gate, up, down;
   array (*gated)(const array& gate, const array& up) = silu_mul;
 
   array operator()(const array& x) const;
@@ -121,9 +121,9 @@ class Decoder : public LanguageModel {
   Pass plan(std::span<const Chunk> chunks) const;
   array logits(const array& x) const;
 
-  nn::Embedding embedding_;
-  nn::RMSNorm norm_;
-  std::optional<nn::Linear> head_;  // none: the embedding, transposed
+  infer::Embedding embedding_;
+  infer::RMSNorm norm_;
+  std::optional<infer::Linear> head_;  // none: the embedding, transposed
   DType kv_dtype_;
   int64_t weight_bytes_ = 0, weight_count_ = 0;
 };

@@ -14,12 +14,12 @@ constexpr int64_t kPattern = 6;       // of each 6 layers the last sees all
 constexpr int64_t kBlocksOf27B = 62;  // the size whose attention scale is not that of its heads
 
 struct Layer {
-  nn::RMSNorm attention_norm;
+  infer::RMSNorm attention_norm;
   Attention attention;
-  nn::RMSNorm after_attention;
-  nn::RMSNorm mlp_norm;
+  infer::RMSNorm after_attention;
+  infer::RMSNorm mlp_norm;
   GatedMlp mlp;
-  nn::RMSNorm after_mlp;
+  infer::RMSNorm after_mlp;
 };
 
 ModelConfig read_config(const ModelReader& file) {

@@ -8,9 +8,9 @@ namespace {
 using namespace llm;
 
 struct Layer {
-  nn::RMSNorm attention_norm;
+  infer::RMSNorm attention_norm;
   Attention attention;
-  nn::RMSNorm mlp_norm;
+  infer::RMSNorm mlp_norm;
   GatedMlp mlp;
 };
 

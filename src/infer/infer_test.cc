@@ -2,14 +2,14 @@
 
 #include "core/eval.h"
 #include "fast/testing.h"
-#include "nn/kv_cache.h"
-#include "nn/linear.h"
-#include "nn/norm.h"
+#include "infer/kv_cache.h"
+#include "infer/linear.h"
+#include "infer/norm.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/shape.h"
 
-namespace uma::nn {
+namespace uma::infer {
 namespace {
 
 using testing::as_doubles;
@@ -187,4 +187,4 @@ TEST(KVCache, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace uma::nn
+}  // namespace uma::infer

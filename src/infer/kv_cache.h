@@ -4,7 +4,7 @@
 
 #include "core/array.h"
 
-namespace uma::nn {
+namespace uma::infer {
 
 /// Keys and values of the tokens seen so far, for one attention layer. Memory is taken in steps and
 /// written in place: a decode step copies one token, whatever the length.
@@ -44,4 +44,4 @@ class KVCache {
   std::optional<array> keys_, values_;
 };
 
-}  // namespace uma::nn
+}  // namespace uma::infer

@@ -1,4 +1,4 @@
-#include "nn/kv_cache.h"
+#include "infer/kv_cache.h"
 
 #include <algorithm>
 
@@ -6,7 +6,7 @@
 #include "ops/creation.h"
 #include "ops/indexing.h"
 
-namespace uma::nn {
+namespace uma::infer {
 namespace {
 
 // Tokens that memory is taken for at once; from 4096 on a quarter of what there is, so that a long chat
@@ -82,4 +82,4 @@ int64_t KVCache::nbytes() const {
   return keys_ ? keys_->nbytes() + values_->nbytes() : 0;
 }
 
-}  // namespace uma::nn
+}  // namespace uma::infer

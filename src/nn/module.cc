@@ -1,0 +1,284 @@
+#include "nn/module.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "io/safetensors.h"
+#include "ops/cast.h"
+
+namespace uma::nn {
+namespace {
+
+using Named = std::vector<std::pair<std::string, Module>>;
+
+std::string joined(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+/// Whether a key of freeze() means the item: "layers" means layers.0, layers.1, ...
+bool means(const std::string& key, const std::string& item) {
+  return item == key || item.starts_with(key + ".");
+}
+
+/// "a, b and 3 more": what a sentence can hold.
+std::string listed(const std::vector<std::string>& names) {
+  constexpr size_t kMost = 8;
+  std::string text;
+  for (size_t i = 0; i < std::min(names.size(), kMost); ++i) text += (i ? ", " : "") + names[i];
+  if (names.size() > kMost) text += fmt::format(" and {} more", names.size() - kMost);
+  return text;
+}
+
+}  // namespace
+
+struct Module::State {
+  struct Item {
+    std::string name;
+    std::optional<array> parameter;  // or
+    std::shared_ptr<State> child;
+  };
+  std::vector<Item> items;  // in the order in which they were added
+  std::set<std::string, std::less<>> frozen, never_trained;
+  bool training = true;
+
+  Item* find(std::string_view name) {
+    for (Item& item : items)
+      if (item.name == name) return &item;
+    return nullptr;
+  }
+};
+
+Module::Module() : state_(std::make_shared<State>()) {}
+
+void Module::check_name(const std::string& name) const {
+  constexpr auto kOp = "Module";
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t end = std::min(name.find('.', begin), name.size());
+    check(end > begin && name[begin] != '_', ErrorCode::kInvalidArgument, kOp,
+          "\"{}\" cannot name a parameter: its parts must not be empty nor begin with an underscore", name);
+    begin = end + 1;
+  }
+  for (const State::Item& item : state_->items) {
+    const bool inside = item.name.starts_with(name + ".") || name.starts_with(item.name + ".");
+    check(!inside, ErrorCode::kInvalidArgument, kOp, "\"{}\" and \"{}\" would share paths", name, item.name);
+  }
+}
+
+void Module::add(const std::string& name, array parameter) {
+  check_name(name);
+  if (State::Item* item = state_->find(name)) {
+    item->parameter = std::move(parameter);
+    item->child = nullptr;
+  } else {
+    state_->items.push_back({name, std::move(parameter), nullptr});
+  }
+}
+
+void Module::insert(const std::string& name, const Module& child) {
+  check_name(name);
+  check(!child.holds(state_.get()), ErrorCode::kInvalidArgument, "Module",
+        "\"{}\" holds the module that it is added to", name);
+  if (State::Item* item = state_->find(name)) {
+    item->parameter.reset();
+    item->child = child.state_;
+  } else {
+    state_->items.push_back({name, std::nullopt, child.state_});
+  }
+}
+
+bool Module::holds(const State* other) const {
+  if (state_.get() == other) return true;
+  return std::any_of(state_->items.begin(), state_->items.end(),
+                     [&](const State::Item& item) { return item.child && Module(item.child).holds(other); });
+}
+
+array* Module::find_slot(std::string_view path) const {
+  for (State::Item& item : state_->items) {
+    if (!path.starts_with(item.name)) continue;
+    const std::string_view rest = path.substr(item.name.size());
+    if (rest.empty()) return item.parameter ? &*item.parameter : nullptr;
+    // Names do not begin one another at a dot, so no other item can have the path.
+    if (rest[0] == '.') return item.child ? Module(item.child).find_slot(rest.substr(1)) : nullptr;
+  }
+  return nullptr;
+}
+
+const array* Module::find(std::string_view path) const {
+  return find_slot(path);
+}
+
+const array& Module::parameter(std::string_view path) const {
+  const array* found = find(path);
+  check(found != nullptr, ErrorCode::kNotFound, "Module", "has no parameter \"{}\"", path);
+  return *found;
+}
+
+void Module::set(std::string_view name, array value) const {
+  array* slot = find_slot(name);
+  check(slot != nullptr, ErrorCode::kNotFound, "Module", "has no parameter \"{}\"", name);
+  *slot = std::move(value);
+}
+
+void Module::collect(const std::string& prefix, bool trainable_only, Parameters& out) const {
+  for (const State::Item& item : state_->items) {
+    if (trainable_only && state_->frozen.count(item.name)) continue;
+    if (item.child)
+      Module(item.child).collect(joined(prefix, item.name), trainable_only, out);
+    else
+      out.emplace(joined(prefix, item.name), *item.parameter);
+  }
+}
+
+Parameters Module::parameters() const {
+  Parameters out;
+  collect("", false, out);
+  return out;
+}
+
+Parameters Module::trainable_parameters() const {
+  Parameters out;
+  collect("", true, out);
+  return out;
+}
+
+Named Module::children() const {
+  Named out;
+  for (const State::Item& item : state_->items)
+    if (item.child) out.emplace_back(item.name, Module(item.child));
+  return out;
+}
+
+void Module::walk(const std::string& path, Named& out) const {
+  out.emplace_back(path, *this);
+  for (const auto& [name, child] : children()) child.walk(joined(path, name), out);
+}
+
+Named Module::named_modules() const {
+  Named out;
+  walk("", out);
+  return out;
+}
+
+Named Module::leaf_modules() const {
+  Named out = named_modules();
+  std::erase_if(out, [](const auto& named) { return !named.second.children().empty(); });
+  return out;
+}
+
+Module& Module::apply_to_modules(const std::function<void(const std::string&, Module&)>& function) {
+  for (auto& [path, module] : named_modules()) function(path, module);
+  return *this;
+}
+
+Module& Module::update(const Parameters& parameters, bool strict) {
+  std::vector<std::pair<array*, const array*>> found;
+  for (const auto& [path, value] : parameters) {
+    array* slot = find_slot(path);
+    check(slot != nullptr || !strict, ErrorCode::kNotFound, "update", "the module has no parameter \"{}\"",
+          path);
+    if (slot) found.emplace_back(slot, &value);
+  }
+  for (const auto& [slot, value] : found) *slot = *value;
+  return *this;
+}
+
+Module& Module::apply(const std::function<array(const array&)>& function) {
+  Parameters all = parameters();
+  for (auto& [path, value] : all) value = function(value);
+  return update(all);
+}
+
+Module& Module::set_dtype(DType dtype) {
+  check(is_floating(dtype), ErrorCode::kDType, "set_dtype", "parameters are floats and cannot become {}",
+        name_of(dtype));
+  return apply([&](const array& x) { return is_floating(x.dtype()) ? astype(x, dtype) : x; });
+}
+
+Module& Module::load_weights(const Parameters& weights, bool strict) {
+  if (!strict) return update(weights, false);
+  constexpr auto kOp = "load_weights";
+  const Parameters have = parameters();
+  std::vector<std::string> unknown, missing;
+  for (const auto& [path, value] : weights)
+    if (!have.count(path)) unknown.push_back(path);
+  for (const auto& [path, value] : have)
+    if (!weights.count(path)) missing.push_back(path);
+  check(unknown.empty(), ErrorCode::kNotFound, kOp, "the model has no parameter {}", listed(unknown));
+  check(missing.empty(), ErrorCode::kNotFound, kOp, "the weights lack {}", listed(missing));
+  for (const auto& [path, value] : weights) {
+    const Shape& expected = have.find(path)->second.shape();
+    check(value.shape() == expected, ErrorCode::kShape, kOp, "{} has shape {}, expected {}", path,
+          value.shape(), expected);
+  }
+  return update(weights);
+}
+
+Module& Module::load_weights(const std::string& file, bool strict) {
+  const auto opened = SafetensorsFile::open(file);
+  Parameters weights;
+  for (const SafetensorsTensor& tensor : opened->tensors()) {
+    // A tensor that nobody asks for may be of a kind that arrays do not have.
+    if (strict || find(tensor.name)) weights.emplace(tensor.name, opened->load(tensor.name));
+  }
+  return load_weights(weights, strict);
+}
+
+void Module::save_weights(const std::string& file) const {
+  check(file.ends_with(".safetensors"), ErrorCode::kInvalidArgument, "save_weights",
+        "the file must end in .safetensors, not \"{}\"", file);
+  const Parameters all = parameters();
+  const std::vector<std::pair<std::string, array>> tensors(all.begin(), all.end());
+  write_safetensors(file, tensors);
+}
+
+void Module::mark(bool frozen, const Selection& selection) {
+  std::set<std::string> met;
+  const Named modules = selection.recurse ? named_modules() : Named{{"", *this}};
+  for (const auto& [path, module] : modules) {
+    State& state = *module.state_;
+    if (!frozen && selection.keys.empty()) state.frozen = state.never_trained;
+    for (const State::Item& item : state.items) {
+      if (frozen && selection.keys.empty() && item.parameter) state.frozen.insert(item.name);
+      for (const std::string& key : selection.keys) {
+        if (!means(key, item.name)) continue;
+        met.insert(key);
+        if (frozen)
+          state.frozen.insert(item.name);
+        else if (!state.never_trained.count(item.name))
+          state.frozen.erase(item.name);
+      }
+    }
+  }
+  if (!selection.strict) return;
+  for (const std::string& key : selection.keys)
+    check(met.count(key) > 0, ErrorCode::kNotFound, frozen ? "freeze" : "unfreeze",
+          "no module here has a member \"{}\"", key);
+}
+
+Module& Module::freeze(const Selection& selection) {
+  mark(true, selection);
+  return *this;
+}
+
+Module& Module::unfreeze(const Selection& selection) {
+  mark(false, selection);
+  return *this;
+}
+
+void Module::never_train(std::vector<std::string> names) {
+  for (std::string& name : names) {
+    state_->frozen.insert(name);
+    state_->never_trained.insert(std::move(name));
+  }
+}
+
+Module& Module::train(bool mode) {
+  return apply_to_modules([&](const std::string&, Module& module) { module.state_->training = mode; });
+}
+
+bool Module::training() const {
+  return state_->training;
+}
+
+}  // namespace uma::nn

@@ -1,0 +1,66 @@
+#pragma once
+// The C++ API: arrays and their functions in uma, layers in uma::nn, optimizers in uma::optim. docs/cpp.md
+// has a program and how it is built. What this file reaches is what is installed
+// (cmake/public_headers.cmake).
+#include "base/error.h"
+#include "core/array.h"
+#include "core/eval.h"
+#include "core/kernel.h"
+#include "core/memory.h"
+#include "core/print.h"
+#include "fast/activation.h"
+#include "fast/attention.h"
+#include "fast/layer_norm.h"
+#include "fast/packed.h"
+#include "fast/rms_norm.h"
+#include "fast/rope.h"
+#include "graph/compile.h"
+#include "nn/activations.h"
+#include "nn/conv.h"
+#include "nn/dropout.h"
+#include "nn/gradients.h"
+#include "nn/init.h"
+#include "nn/linear.h"
+#include "nn/losses.h"
+#include "nn/module.h"
+#include "nn/norm.h"
+#include "nn/pooling.h"
+#include "nn/position.h"
+#include "nn/recurrent.h"
+#include "nn/sequential.h"
+#include "nn/transformer.h"
+#include "ops/cast.h"
+#include "ops/composed.h"
+#include "ops/conv.h"
+#include "ops/creation.h"
+#include "ops/cumulative.h"
+#include "ops/einsum.h"
+#include "ops/elementwise.h"
+#include "ops/fft.h"
+#include "ops/indexing.h"
+#include "ops/linalg.h"
+#include "ops/manipulate.h"
+#include "ops/matmul.h"
+#include "ops/operators.h"
+#include "ops/products.h"
+#include "ops/random.h"
+#include "ops/reduce.h"
+#include "ops/scatter.h"
+#include "ops/search.h"
+#include "ops/shape.h"
+#include "ops/softmax.h"
+#include "ops/sort.h"
+#include "ops/view.h"
+#include "optim/optimizers.h"
+#include "optim/schedulers.h"
+#include "transforms/custom.h"
+#include "transforms/transforms.h"
+#include "uma/shorthand.h"
+
+/// Functions with a kernel of their own, under the names that MLX gives them.
+namespace uma::fast {
+using uma::layer_norm;
+using uma::rms_norm;
+using uma::rope;
+using uma::scaled_dot_product_attention;
+}  // namespace uma::fast
