@@ -74,46 +74,7 @@ class _Conv(ConvolutionBase):
         )
 
 
-class Conv1d(_Conv):
-    """Convolution over a sequence.
-
-    shapes   x (N, L, in_channels) -> (N, L', out_channels);
-             weight (out_channels, kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel_size), bias zero
-    Raises ValueError if groups does not divide in_channels.
-    """
-
-    _function = staticmethod(mx.conv1d)
-    _axes = 1
-    _behind = ("groups",)
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ):
-        super().__init__()
-        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias, groups)
-        self.groups = groups
-
-
-class Conv2d(_Conv):
-    """Convolution over an image.
-
-    shapes   x (N, H, W, in_channels) -> (N, H', W', out_channels);
-             weight (out_channels, *kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel area), bias zero
-    Sizes are an integer or one for each of (H, W). Raises ValueError if groups does not divide in_channels.
-    """
-
-    _function = staticmethod(mx.conv2d)
-    _axes = 2
+class _GroupedConv(_Conv):
     _behind = ("groups",)
 
     def __init__(
@@ -130,6 +91,32 @@ class Conv2d(_Conv):
         super().__init__()
         self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias, groups)
         self.groups = groups
+
+
+class Conv1d(_GroupedConv):
+    """Convolution over a sequence.
+
+    shapes   x (N, L, in_channels) -> (N, L', out_channels);
+             weight (out_channels, kernel_size, in_channels / groups), bias (out_channels,)
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel_size), bias zero
+    Raises ValueError if groups does not divide in_channels.
+    """
+
+    _function = staticmethod(mx.conv1d)
+    _axes = 1
+
+
+class Conv2d(_GroupedConv):
+    """Convolution over an image.
+
+    shapes   x (N, H, W, in_channels) -> (N, H', W', out_channels);
+             weight (out_channels, *kernel_size, in_channels / groups), bias (out_channels,)
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel area), bias zero
+    Sizes are an integer or one for each of (H, W). Raises ValueError if groups does not divide in_channels.
+    """
+
+    _function = staticmethod(mx.conv2d)
+    _axes = 2
 
 
 class Conv3d(_Conv):

@@ -10,6 +10,21 @@ from .convolution import ConvolutionBase
 class _ConvTranspose(ConvolutionBase):
     _behind = ("output_padding",)
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Union[int, tuple],
+        stride: Union[int, tuple] = 1,
+        padding: Union[int, tuple] = 0,
+        dilation: Union[int, tuple] = 1,
+        output_padding: Union[int, tuple] = 0,
+        bias: bool = True,
+    ):
+        super().__init__()
+        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias)
+        self.output_padding = self._sizes(output_padding, "output_padding")
+
     def _extra_repr(self):
         return (
             f"{self.weight.shape[-1]}, {self.weight.shape[0]}, kernel_size={self._kernel()}, stride={self.stride}, "
@@ -29,21 +44,6 @@ class ConvTranspose1d(_ConvTranspose):
     _function = staticmethod(mx.conv_transpose1d)
     _axes = 1
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        output_padding: int = 0,
-        bias: bool = True,
-    ):
-        super().__init__()
-        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias)
-        self.output_padding = self._sizes(output_padding, "output_padding")
-
 
 class ConvTranspose2d(_ConvTranspose):
     """Transposed convolution over an image.
@@ -55,21 +55,6 @@ class ConvTranspose2d(_ConvTranspose):
     _function = staticmethod(mx.conv_transpose2d)
     _axes = 2
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Union[int, tuple],
-        stride: Union[int, tuple] = 1,
-        padding: Union[int, tuple] = 0,
-        dilation: Union[int, tuple] = 1,
-        output_padding: Union[int, tuple] = 0,
-        bias: bool = True,
-    ):
-        super().__init__()
-        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias)
-        self.output_padding = self._sizes(output_padding, "output_padding")
-
 
 class ConvTranspose3d(_ConvTranspose):
     """Transposed convolution over a volume.
@@ -80,18 +65,3 @@ class ConvTranspose3d(_ConvTranspose):
 
     _function = staticmethod(mx.conv_transpose3d)
     _axes = 3
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Union[int, tuple],
-        stride: Union[int, tuple] = 1,
-        padding: Union[int, tuple] = 0,
-        dilation: Union[int, tuple] = 1,
-        output_padding: Union[int, tuple] = 0,
-        bias: bool = True,
-    ):
-        super().__init__()
-        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias)
-        self.output_padding = self._sizes(output_padding, "output_padding")
