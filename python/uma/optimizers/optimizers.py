@@ -39,6 +39,10 @@ class SGD(_WithMoments):
 
     ``weight_decay`` adds its multiple of w to g; ``nesterov`` uses g + momentum * v in place of v. State: v.
     Raises ValueError if ``nesterov`` goes without momentum or with dampening.
+
+    >>> optimizer = SGD(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.2], dtype=float32)}
     """
 
     def __init__(
@@ -70,6 +74,10 @@ class RMSprop(_WithMoments):
     """v = alpha * v + (1 - alpha) * g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
 
     State: v. Raises ValueError for a negative alpha or eps.
+
+    >>> optimizer = RMSprop(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([5.96046e-08, 2], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, alpha: float = 0.99, eps: float = 1e-8):
@@ -85,6 +93,10 @@ class Adagrad(_WithMoments):
     """v = v + g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Duchi et al. 2011).
 
     State: v. Raises ValueError for a negative eps.
+
+    >>> optimizer = Adagrad(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.1], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, eps: float = 1e-8):
@@ -100,6 +112,10 @@ class AdaDelta(_WithMoments):
     """v = rho v + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(v + eps) g; u = rho u + (1 - rho) d^2; w = w - rate * d.
 
     State: v, u. Raises ValueError for a negative rho or eps. Source: Zeiler 2012, arXiv:1212.5701.
+
+    >>> optimizer = AdaDelta(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.999684, 1.00032], dtype=float32)}
     """
 
     _moments = ("v", "u")
@@ -122,6 +138,10 @@ class Adam(_WithMoments):
 
     With ``bias_correction`` m and v are divided by 1 - b1^t and 1 - b2^t. State: m, v.
     Source: Kingma and Ba 2014, arXiv:1412.6980.
+
+    >>> optimizer = Adam(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.683772, 1.31623], dtype=float32)}
     """
 
     _moments = ("m", "v")
@@ -148,7 +168,12 @@ class Adam(_WithMoments):
 
 
 class AdamW(Adam):
-    """Adam after shrinking the weights by learning_rate * weight_decay (Loshchilov and Hutter, arXiv:1711.05101)."""
+    """Adam after shrinking the weights by learning_rate * weight_decay (Loshchilov and Hutter, arXiv:1711.05101).
+
+    >>> optimizer = AdamW(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.682772, 1.31523], dtype=float32)}
+    """
 
     def __init__(
         self,
@@ -170,6 +195,10 @@ class Adamax(Adam):
     """Adam with the infinity norm: v = max(b2 v, |g|), and v in place of its root. State: m, v.
 
     Raises ValueError for a negative eps.
+
+    >>> optimizer = Adamax(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.99, 1.01], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.999], eps: float = 1e-8):
@@ -187,6 +216,10 @@ class Lion(_WithMoments):
     """w = w - learning_rate * (sign(b1 m + (1 - b1) g) + weight_decay * w); m = b2 m + (1 - b2) g. State: m.
 
     Source: Chen et al. 2023, arXiv:2302.06675, which recommends a learning rate 3 to 10 times below AdamW's.
+
+    >>> optimizer = Lion(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.1], dtype=float32)}
     """
 
     _moments = ("m",)
@@ -211,6 +244,10 @@ class Adafactor(_WithMoments):
     min(1e-6 t, 1 / sqrt(t)). ``scale_parameter`` multiplies it by max(eps[1], RMS(w)). The update's RMS is kept below
     ``clip_threshold``; the running mean has the weight 1 - t ** decay_rate; ``beta_1`` adds a first moment.
     State: exp_avg_sq_row and exp_avg_sq_col for two or more dimensions, else exp_avg_sq; with beta_1 exp_avg.
+
+    >>> optimizer = Adafactor()
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.99, 1.01], dtype=float32)}
     """
 
     def __init__(
@@ -295,6 +332,10 @@ class Muon(_WithMoments):
     v = momentum * v + (1 - momentum) * g; more than two dimensions are flattened to a matrix (rows, the rest), and
     fewer are updated without it. Embeddings and the output layer are better left to AdamW, see MultiOptimizer.
     State: v. Source: https://kellerjordan.github.io/posts/muon
+
+    >>> optimizer = Muon(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([[1.0, 0.0], [0.0, 1.0]])}, {"w": mx.zeros((2, 2))})["w"].shape
+    (2, 2)
     """
 
     #: a quintic whose iterates draw singular values near 1 fast; from the post
