@@ -1,7 +1,7 @@
 // The gated delta rule against a loop in f64, and its rules.
 #include "fast/gated_delta.h"
 
-#include "fast/testing_isa.h"
+#include "backend/cpu/isa/testing.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
 #include "ops/shape.h"

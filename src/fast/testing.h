@@ -5,9 +5,9 @@
 #include <cmath>
 #include <random>
 
+#include "backend/cpu/isa/testing.h"
 #include "backend/install.h"
 #include "core/array.h"
-#include "fast/testing_isa.h"
 #include "ops/cast.h"
 #include "ops/elementwise.h"
 
