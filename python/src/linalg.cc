@@ -101,9 +101,9 @@ array cross(const array& a, const array& b, int axis) {
 
 }  // namespace
 
-void bind_linalg(nb::module_& parent) {
-  nb::module_ m = parent.def_submodule("linalg", "Linear algebra.");
-  const auto def_norm = [](nb::module_& to, const char* name) {
+void bind_linalg(Module& parent) {
+  Module m = parent.def_submodule("linalg", "Linear algebra.");
+  const auto def_norm = [](Module& to, const char* name) {
     to.def(
         name,
         [](const array& x, const Order& order, const AxesArg& axis, bool keepdims, const StreamArg& s) {

@@ -16,7 +16,7 @@ namespace {
 
 using Reduce = array (*)(const array&, const Axes&, bool);
 
-void def_reduction(nb::module_& m, const char* name, Reduce f, const char* doc) {
+void def_reduction(Module& m, const char* name, Reduce f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, const AxesArg& axis, bool keepdims, const StreamArg& s) {
@@ -33,7 +33,7 @@ array deviation(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
   return sqrt(var(x, axes, keepdims, ddof));
 }
 
-void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
+void def_moment(Module& m, const char* name, Moment f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, const AxesArg& axis, bool keepdims, int64_t ddof, std::optional<int64_t> correction,
@@ -47,7 +47,7 @@ void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
 
 using Arg = array (*)(const array&, int, bool);
 
-void def_arg(nb::module_& m, const char* name, Arg f, const char* doc) {
+void def_arg(Module& m, const char* name, Arg f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, std::optional<int> axis, bool keepdims, const StreamArg& s) {
@@ -61,7 +61,7 @@ void def_arg(nb::module_& m, const char* name, Arg f, const char* doc) {
 
 using Scan = array (*)(const array&, int, bool, bool);
 
-void def_scan(nb::module_& m, const char* name, Scan f, const char* doc) {
+void def_scan(Module& m, const char* name, Scan f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, std::optional<int> axis, bool reverse, bool inclusive, const StreamArg& s) {
@@ -75,7 +75,7 @@ void def_scan(nb::module_& m, const char* name, Scan f, const char* doc) {
 // An axis of None means the flattened array; a missing one means the last.
 using AxisOrNone = std::optional<int>;
 
-void bind_orders(nb::module_& m) {
+void bind_orders(Module& m) {
   const auto def = [&](const char* name, array (*f)(const array&, int), const char* doc) {
     m.def(
         name,
@@ -104,7 +104,7 @@ void bind_orders(nb::module_& m) {
 
 }  // namespace
 
-void bind_reduce(nb::module_& m) {
+void bind_reduce(Module& m) {
   def_reduction(m, "sum", &sum,
                 "Sum over axes. Halves accumulate in float32; bools and narrow integers give int32.");
   def_reduction(m, "prod", &prod, "Product over axes.");
