@@ -89,3 +89,20 @@ def test_entries_of_the_docs_are_of_functions_that_there_are():
         embed_docs.read(path, parts)
     known = {name.replace("core.", "", 1) if name.count(".") > 1 else name for name in CORE}
     assert set(parts) - known == set()
+
+
+@needs_core
+def test_the_reference_has_every_public_name(tmp_path):
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+    import make_api_docs
+
+    make_api_docs.main(tmp_path)
+    for module in (*public.CORE, *public.PYTHON):
+        text = (tmp_path / f"uma.{module}.md").read_text()
+        for name, _ in public.members(module):
+            assert f"\n## {name}\n" in text, f"uma.{module}.{name}"
+    add = (tmp_path / "uma.core.md").read_text().partition("\n## add\n")[2].partition("\n## ")[0]
+    assert "- *shapes* a and b broadcast" in add and ">>> mx.add(" in add
