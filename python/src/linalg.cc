@@ -108,7 +108,10 @@ void bind_linalg(Module& parent) {
         name,
         [](const array& x, const Order& order, const AxesArg& axis, bool keepdims, const StreamArg& s) {
           StreamScope scope(s);
-          return norm(x, order, axis, keepdims);
+          // The squares of halves overflow long before their root does.
+          const bool half = is_floating(x.dtype()) && size_of(x.dtype()) == 2;
+          const array out = norm(half ? astype(x, DType::float32) : x, order, axis, keepdims);
+          return half ? astype(out, x.dtype()) : out;
         },
         nb::arg("a"), "ord"_a.none() = nb::none(), "axis"_a.none() = nb::none(), "keepdims"_a = false,
         nb::kw_only(), "stream"_a = nb::none(),

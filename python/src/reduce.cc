@@ -30,7 +30,9 @@ void def_reduction(Module& m, const char* name, Reduce f, const char* doc) {
 using Moment = array (*)(const array&, const Axes&, bool, int64_t);
 
 array deviation(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
-  return sqrt(var(x, axes, keepdims, ddof));
+  // The variance of halves may be too large for them where its root is not.
+  if (!is_floating(x.dtype()) || size_of(x.dtype()) != 2) return sqrt(var(x, axes, keepdims, ddof));
+  return astype(sqrt(var(astype(x, DType::float32), axes, keepdims, ddof)), x.dtype());
 }
 
 void def_moment(Module& m, const char* name, Moment f, const char* doc) {
