@@ -104,8 +104,8 @@ nb::bytes raw_bytes(const array& a) {
   return nb::bytes(flat.bytes(), static_cast<size_t>(flat.nbytes()));
 }
 
-void bind_iterator(nb::module_& m) {
-  nb::class_<Iterator>(m, "ArrayIterator")
+void bind_iterator(Module& m) {
+  nb::class_<Iterator>(m, "ArrayIterator", "The parts of an array along its first axis.")
       .def("__iter__", [](nb::handle self) { return nb::borrow(self); })
       .def("__next__", [](Iterator& it) {
         if (it.next >= it.a.shape(0)) throw nb::stop_iteration();
@@ -226,7 +226,7 @@ PyType_Slot array_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(get_buffe
 
 }  // namespace
 
-void bind_array(nb::module_& m) {
+void bind_array(Module& m) {
   nb::class_<array> c(m, "array", nb::type_slots(array_slots),
                       "A lazy n-dimensional array: values are computed when they are read, or by mx.eval().");
   bind_iterator(m);

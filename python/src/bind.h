@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/array.h"
+#include "docs.h"
 #include "ops/reduce.h"
 
 namespace nb = nanobind;
@@ -91,7 +92,7 @@ inline nb::class_<array> array_class() {
 
 /// A function that is a method as well: mx.sum(a) and a.sum().
 template <class F, class... Extra>
-void def_both(nb::module_& m, const char* name, F f, const Extra&... extra) {
+void def_both(Module& m, const char* name, F f, const Extra&... extra) {
   m.def(name, f, nb::arg("a"), extra...);
   array_class().def(name, f, extra...);
 }
@@ -105,32 +106,32 @@ auto on_stream(R (*f)(Args...)) {
   };
 }
 
-void bind_dtypes(nb::module_& m);
-void bind_devices(nb::module_& m);
-void bind_distributed(nb::module_& m);
-void bind_array(nb::module_& m);
-void bind_compile(nb::module_& m);
-void bind_compat(nb::module_& m);
-void bind_conv(nb::module_& m);
-void bind_creation(nb::module_& m);
-void bind_elementwise(nb::module_& m);
-void bind_shape(nb::module_& m);
-void bind_quantized(nb::module_& m);
-void bind_reduce(nb::module_& m);
-void bind_random(nb::module_& m);
-void bind_indexing(nb::module_& m);
-void bind_inspect(nb::module_& m);
-void bind_manipulate(nb::module_& m);
-void bind_linalg(nb::module_& m);
-void bind_factors(nb::module_& linalg);
-void bind_matmul(nb::module_& m);
-void bind_memory(nb::module_& m);
-void bind_products(nb::module_& m);
-void bind_search(nb::module_& m);
-void bind_fast(nb::module_& m);
-void bind_files(nb::module_& m);
-void bind_fft(nb::module_& m);
-void bind_transforms(nb::module_& m);
+void bind_dtypes(Module& m);
+void bind_devices(Module& m);
+void bind_distributed(Module& m);
+void bind_array(Module& m);
+void bind_compile(Module& m);
+void bind_compat(Module& m);
+void bind_conv(Module& m);
+void bind_creation(Module& m);
+void bind_elementwise(Module& m);
+void bind_shape(Module& m);
+void bind_quantized(Module& m);
+void bind_reduce(Module& m);
+void bind_random(Module& m);
+void bind_indexing(Module& m);
+void bind_inspect(Module& m);
+void bind_manipulate(Module& m);
+void bind_linalg(Module& m);
+void bind_factors(Module& linalg);
+void bind_matmul(Module& m);
+void bind_memory(Module& m);
+void bind_products(Module& m);
+void bind_search(Module& m);
+void bind_fast(Module& m);
+void bind_files(Module& m);
+void bind_fft(Module& m);
+void bind_transforms(Module& m);
 
 }  // namespace uma::python
 

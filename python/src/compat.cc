@@ -36,9 +36,13 @@ nb::dict device_info(const nb::object&) {
   fail(ErrorCode::kUnsupported, name, "is of Apple's Metal, which this machine has not");
 }
 
+[[noreturn]] void only_cuda(const char* name) {
+  fail(ErrorCode::kUnsupported, name, "runs a kernel on an NVIDIA GPU, and this build has no CUDA backend");
+}
+
 }  // namespace
 
-void bind_compat(nb::module_& m) {
+void bind_compat(Module& m) {
   m.attr("__version__") = kApiVersion;
   m.def("device_info", &device_info, "device"_a.none() = nb::none(), "What the device is, as a dict.");
   m.attr("ArrayLike") = m.attr("array");
@@ -46,9 +50,9 @@ void bind_compat(nb::module_& m) {
       "get_array_buffer_size", [](const array& a) { return a.nbytes(); }, nb::arg("a"),
       "Bytes of an array's elements.");
 
-  nb::module_ cuda = m.def_submodule("cuda", "NVIDIA GPUs.");
+  Module cuda = m.def_submodule("cuda", "NVIDIA GPUs.");
   cuda.def("is_available", [] { return has_backend(DeviceType::cuda); });
-  nb::module_ metal =
+  Module metal =
       m.def_submodule("metal", "Apple GPUs: none here. The memory functions are those of uma.core.");
   metal.def("is_available", [] { return false; });
   static constexpr const char* kShared[] = {"clear_cache",      "get_active_memory", "get_cache_memory",
@@ -57,8 +61,10 @@ void bind_compat(nb::module_& m) {
   for (const char* name : kShared) metal.attr(name) = m.attr(name);
   for (const char* name : {"start_capture", "stop_capture"})
     metal.def(name, [name](const nb::args&) { only_metal(name); });
-  nb::module_ fast = nb::borrow<nb::module_>(m.attr("fast"));
+  Module fast(nb::borrow<nb::module_>(m.attr("fast")));
   fast.def("metal_kernel", [](const nb::args&, const nb::kwargs&) { only_metal("metal_kernel"); });
+  for (const char* name : {"cuda_kernel", "precompiled_cuda_kernel"})
+    fast.def(name, [name](const nb::args&, const nb::kwargs&) { only_cuda(name); });
 }
 
 }  // namespace uma::python

@@ -180,7 +180,7 @@ PyType_Slot kSlots[] = {{Py_tp_traverse, reinterpret_cast<void*>(&traverse)},
 
 }  // namespace
 
-void bind_compile(nb::module_& m) {
+void bind_compile(Module& m) {
   nb::class_<CompiledFunction>(m, "_CompiledFunction", nb::type_slots(kSlots))
       .def("__call__", &CompiledFunction::operator())
       .def_prop_ro("__wrapped__", &CompiledFunction::fun)

@@ -21,7 +21,7 @@ void check_axes(const array& input, size_t axes, const char* op) {
 }
 
 // conv1d, conv2d, conv3d and their transposes.
-void def_conv(nb::module_& m, const char* name, size_t axes) {
+void def_conv(Module& m, const char* name, size_t axes) {
   m.def(
       name,
       [axes, name](const array& input, const array& weight, const IntsArg& stride, const IntsArg& padding,
@@ -41,7 +41,7 @@ void def_conv(nb::module_& m, const char* name, size_t axes) {
       "Cross-correlation with channels last: (N, spatial..., C) with (O, kernel..., C / groups).");
 }
 
-void def_transpose(nb::module_& m, const char* name, size_t axes) {
+void def_transpose(Module& m, const char* name, size_t axes) {
   m.def(
       name,
       [axes, name](const array& input, const array& weight, const IntsArg& stride, const IntsArg& padding,
@@ -59,7 +59,7 @@ void def_transpose(nb::module_& m, const char* name, size_t axes) {
 
 }  // namespace
 
-void bind_conv(nb::module_& m) {
+void bind_conv(Module& m) {
   def_conv(m, "conv1d", 1);
   def_conv(m, "conv2d", 2);
   def_conv(m, "conv3d", 3);

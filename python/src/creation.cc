@@ -45,7 +45,7 @@ array arange_of(const nb::object& start, const nb::object& stop, const nb::objec
   return arange(values[0], values[1], values[2], d);
 }
 
-void bind_ranges(nb::module_& m) {
+void bind_ranges(Module& m) {
   m.def(
       "arange",
       [](const nb::object& a, const nb::object& stop, const nb::object& step, MaybeDtype dtype,
@@ -67,7 +67,7 @@ void bind_ranges(nb::module_& m) {
       "num evenly spaced values, both ends among them.");
 }
 
-void bind_constants(nb::module_& m) {
+void bind_constants(Module& m) {
   m.attr("pi") = std::numbers::pi;
   m.attr("e") = std::numbers::e;
   m.attr("euler_gamma") = std::numbers::egamma;
@@ -80,8 +80,19 @@ struct PrintScope {
   PrintOptions wanted, before;
 };
 
-void bind_printing(nb::module_& m) {
-  nb::class_<PrintOptions>(m, "PrintOptions").def_ro("precision", &PrintOptions::precision);
+/// MLX's convention: below 0 is the form that arrays print in by themselves.
+PrintOptions options_of(int precision) {
+  return precision < 0 ? PrintOptions{} : PrintOptions{precision, true};
+}
+
+void bind_printing(Module& m) {
+  nb::class_<PrintOptions>(m, "PrintOptions", "How arrays print.")
+      .def(
+          "__init__", [](PrintOptions* o, int precision) { new (o) PrintOptions(options_of(precision)); },
+          "precision"_a = -1)
+      .def_prop_ro(
+          "precision", [](const PrintOptions& o) { return o.fixed ? o.precision : -1; },
+          "Digits after the point of floats; -1: six significant digits.");
   nb::class_<PrintScope>(m, "_PrintScope")
       .def("__enter__",
            [](PrintScope& s) {
@@ -91,22 +102,19 @@ void bind_printing(nb::module_& m) {
       .def("__exit__", [](PrintScope& s, const nb::args&) { set_print_options(s.before); });
   m.def("get_printoptions", &print_options);
   m.def(
-      "set_printoptions",
-      [](int precision) {
-        set_print_options({precision, true});
-      },
-      nb::kw_only(), "precision"_a, "Digits after the point of printed floats.");
+      "set_printoptions", [](int precision) { set_print_options(options_of(precision)); }, nb::kw_only(),
+      "precision"_a, "Digits after the point of printed floats.");
   m.def(
       "printoptions",
       [](int precision) {
-        return PrintScope{{precision, true}, {}};
+        return PrintScope{options_of(precision), {}};
       },
       nb::kw_only(), "precision"_a, "A context in which floats print with so many digits after the point.");
 }
 
 }  // namespace
 
-void bind_creation(nb::module_& m) {
+void bind_creation(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "zeros",

@@ -41,8 +41,8 @@ Device device_of(const std::variant<Device, DeviceType>& d) {
 
 }  // namespace
 
-void bind_devices(nb::module_& m) {
-  nb::enum_<DeviceType>(m, "DeviceType")
+void bind_devices(Module& m) {
+  nb::enum_<DeviceType>(m, "DeviceType", "Kinds of devices: cpu and gpu.")
       .value("cpu", DeviceType::cpu)
       .value("gpu", DeviceType::cuda)
       .export_values();
@@ -69,7 +69,7 @@ void bind_devices(nb::module_& m) {
           "__eq__",
           [](Stream a, const nb::object& b) { return nb::isinstance<Stream>(b) && nb::cast<Stream>(b) == a; })
       .def("__hash__", [](Stream s) { return static_cast<int64_t>(s.device.type) * 1000000 + s.index; });
-  nb::class_<StreamContext>(m, "StreamContext")
+  nb::class_<StreamContext>(m, "StreamContext", "Ops made inside it run on a stream or device.")
       .def(nb::init<StreamArg>(), "s"_a)
       .def("__enter__", &StreamContext::enter)
       .def("__exit__", [](StreamContext& s, const nb::args&) { s.exit(); });
@@ -123,7 +123,7 @@ void bind_devices(nb::module_& m) {
   bind_memory(m);
 }
 
-void bind_memory(nb::module_& m) {
+void bind_memory(Module& m) {
   m.def("get_active_memory", &get_active_memory, "Bytes in live arrays.");
   m.def("get_peak_memory", &get_peak_memory,
         "The most bytes there were in live arrays since the last reset.");

@@ -21,8 +21,8 @@ array itself(const array& x, const MaybeGroup&, const StreamArg&) {
 
 }  // namespace
 
-void bind_distributed(nb::module_& parent) {
-  nb::module_ m = parent.def_submodule("distributed", "Collective operations over a group of processes.");
+void bind_distributed(Module& parent) {
+  Module m = parent.def_submodule("distributed", "Collective operations over a group of processes.");
   nb::class_<Group>(m, "Group", "Processes that work together.")
       .def("rank", &Group::rank)
       .def("size", &Group::size)

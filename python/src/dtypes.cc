@@ -93,7 +93,7 @@ struct IInfo {
 
 }  // namespace
 
-void bind_dtypes(nb::module_& m) {
+void bind_dtypes(Module& m) {
   nb::enum_<Category>(m, "DtypeCategory", "Kinds of dtypes, for issubdtype.")
       .value("complexfloating", Category::complexfloating)
       .value("floating", Category::floating)

@@ -13,7 +13,7 @@ namespace {
 using Unary = array (*)(const array&);
 using Binary = array (*)(const array&, const array&);
 
-void def_unary(nb::module_& m, const char* name, Unary f, const std::string& doc) {
+void def_unary(Module& m, const char* name, Unary f, const std::string& doc) {
   m.def(
       name,
       [f](const Operand& a, const StreamArg& s) {
@@ -23,7 +23,7 @@ void def_unary(nb::module_& m, const char* name, Unary f, const std::string& doc
       nb::arg("a"), nb::kw_only(), "stream"_a = nb::none(), doc.c_str());
 }
 
-void def_binary(nb::module_& m, const char* name, Binary f, const std::string& doc) {
+void def_binary(Module& m, const char* name, Binary f, const std::string& doc) {
   m.def(
       name,
       [f](const Operand& a, const Operand& b, const StreamArg& s) {
@@ -58,7 +58,7 @@ array rounded(const array& x, int decimals) {
   return astype(round(wide * scale) / scale, x.dtype());
 }
 
-void bind_composed(nb::module_& m) {
+void bind_composed(Module& m) {
   def_unary(m, "isfinite", isfinite, "True where x is neither infinite nor NaN.");
   def_unary(m, "isposinf", isposinf, "True where x is positive infinity.");
   def_unary(m, "isneginf", isneginf, "True where x is negative infinity.");
@@ -130,7 +130,7 @@ void bind_composed(nb::module_& m) {
 
 }  // namespace
 
-void bind_elementwise(nb::module_& m) {
+void bind_elementwise(Module& m) {
   const auto name = [](const OpInfo& op) { return std::string(op.name); };
   std::apply(
       [&](const auto&... row) {

@@ -16,7 +16,7 @@ bool is_upper(const std::string& uplo, std::string_view op) {
   return uplo == "U" || uplo == "u";
 }
 
-void bind_solvers(nb::module_& m) {
+void bind_solvers(Module& m) {
   const auto kw = nb::kw_only();
   const auto none = nb::none();
   const auto of_triangle = [&](const char* name, OfTriangle f, const char* doc) {
@@ -43,7 +43,7 @@ void bind_solvers(nb::module_& m) {
       "a"_a, kw, "stream"_a = none, "P, L and U with a = (L U)[P].");
 }
 
-void bind_spectra(nb::module_& m) {
+void bind_spectra(Module& m) {
   const auto kw = nb::kw_only();
   const auto none = nb::none();
   m.def(
@@ -74,7 +74,7 @@ void bind_spectra(nb::module_& m) {
 
 }  // namespace
 
-void bind_factors(nb::module_& m) {
+void bind_factors(Module& m) {
   const auto kw = nb::kw_only();
   const auto none = nb::none();
   const auto one = [&](const char* name, Square f, const char* doc) {

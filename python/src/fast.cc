@@ -3,6 +3,8 @@
 
 #include "bind.h"
 #include "fast/attention.h"
+#include "fast/cross_entropy.h"
+#include "fast/gated_delta.h"
 #include "fast/layer_norm.h"
 #include "fast/rms_norm.h"
 #include "fast/rope.h"
@@ -108,8 +110,8 @@ array attend(const array& q, const array& k, const array& v, float scale,
 
 }  // namespace
 
-void bind_fast(nb::module_& parent) {
-  nb::module_ m = parent.def_submodule("fast", "Fused functions.");
+void bind_fast(Module& parent) {
+  Module m = parent.def_submodule("fast", "Fused functions.");
   m.def(
       "rms_norm",
       [](const array& x, const std::optional<array>& weight, float eps, const StreamArg& s) {
@@ -148,6 +150,27 @@ void bind_fast(nb::module_& parent) {
       "q"_a, "k"_a, "v"_a, nb::kw_only(), "scale"_a, "mask"_a.none() = nb::none(),
       "sinks"_a.none() = nb::none(), "stream"_a = nb::none(),
       "softmax(scale q k^T + mask) v. mask: None, 'causal', bool (True: seen), or added to the scores.");
+  m.def(
+      "cross_entropy",
+      [](const array& logits, const array& targets, const StreamArg& s) {
+        StreamScope scope(s);
+        return cross_entropy(logits, targets);
+      },
+      "logits"_a, "targets"_a, nb::kw_only(), "stream"_a = nb::none(),
+      "The loss of class indices over the last axis.");
+  m.def(
+      "gated_delta_update",
+      [](const array& q, const array& k, const array& v, const array& gamma, const array& beta,
+         const std::optional<array>& state, const std::optional<array>& mask, const StreamArg& s) {
+        StreamScope scope(s);
+        const auto [out, last] = gated_delta_update(q, k, v, gamma, beta, state, mask);
+        nb::list both;
+        both.append(out);
+        both.append(last);
+        return both;
+      },
+      "q"_a, "k"_a, "v"_a, "gamma"_a, "beta"_a, "initial_state"_a.none() = nb::none(),
+      "mask"_a.none() = nb::none(), "stream"_a = nb::none(), "The gated delta rule over time.");
 }
 
 }  // namespace uma::python

@@ -11,7 +11,7 @@ using FftAxes = fft::FftAxes;
 using One = array (*)(const array&, std::optional<int64_t>, int, fft::Norm);
 using Many = array (*)(const array&, const Sizes&, const FftAxes&, fft::Norm);
 
-void def_one(nb::module_& m, const char* name, One f, const char* doc) {
+void def_one(Module& m, const char* name, One f, const char* doc) {
   m.def(
       name,
       [f](const array& a, std::optional<int64_t> n, int axis, const std::string& norm, const StreamArg& s) {
@@ -21,7 +21,7 @@ void def_one(nb::module_& m, const char* name, One f, const char* doc) {
       "a"_a, "n"_a.none() = nb::none(), "axis"_a = -1, "norm"_a = "backward", "stream"_a = nb::none(), doc);
 }
 
-void def_many(nb::module_& m, const char* name, Many f, const FftAxes& axes, const char* doc) {
+void def_many(Module& m, const char* name, Many f, const FftAxes& axes, const char* doc) {
   m.def(
       name,
       [f](const array& a, const Sizes& s, const FftAxes& axes, const std::string& norm,
@@ -33,7 +33,7 @@ void def_many(nb::module_& m, const char* name, Many f, const FftAxes& axes, con
       "stream"_a = nb::none(), doc);
 }
 
-void def_shift(nb::module_& m, const char* name, array (*f)(const array&, const FftAxes&), const char* doc) {
+void def_shift(Module& m, const char* name, array (*f)(const array&, const FftAxes&), const char* doc) {
   m.def(
       name,
       [f](const array& a, const AxesArg& axes, const StreamArg& s) {
@@ -45,7 +45,7 @@ void def_shift(nb::module_& m, const char* name, array (*f)(const array&, const 
       "a"_a, "axes"_a.none() = nb::none(), "stream"_a = nb::none(), doc);
 }
 
-void bind_stft(nb::module_& m) {
+void bind_stft(Module& m) {
   using Length = std::optional<int64_t>;
   m.def(
       "stft",
@@ -76,8 +76,8 @@ void bind_stft(nb::module_& m) {
 
 }  // namespace
 
-void bind_fft(nb::module_& m) {
-  nb::module_ f = m.def_submodule("fft", "Discrete Fourier transforms.");
+void bind_fft(Module& m) {
+  Module f = m.def_submodule("fft", "Discrete Fourier transforms.");
   nb::module_::import_("sys").attr("modules")[nb::str("uma.core.fft")] = f;
   def_one(f, "fft", &fft::fft, "Along an axis, cut or padded with zeros to n elements.");
   def_one(f, "ifft", &fft::ifft, "The inverse of fft.");

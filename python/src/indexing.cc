@@ -257,7 +257,7 @@ void set_item(array& a, nb::handle index, const Operand& value) {
   a = std::move(updated);  // the old value is the op's alone now, so it may be written in place
 }
 
-void bind_indexing(nb::module_& m) {
+void bind_indexing(Module& m) {
   nb::class_<At> at(m, "ArrayAt", "a.at[index]: updates that add up where an index repeats.");
   at.def(
       "__getitem__",

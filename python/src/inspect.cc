@@ -23,7 +23,7 @@ nb::dict standard_dtypes(const nb::object& kind) {
   return out;
 }
 
-void bind_namespace_info(nb::module_& m) {
+void bind_namespace_info(Module& m) {
   nb::class_<NamespaceInfo>(m, "_ArrayNamespaceInfo", "What the Python array API asks about this module.")
       .def("capabilities",
            [](const NamespaceInfo&) {
@@ -71,7 +71,7 @@ void write_text(const nb::object& file, const std::string& text) {
 
 }  // namespace
 
-void bind_inspect(nb::module_& m) {
+void bind_inspect(Module& m) {
   bind_namespace_info(m);
   m.def(
       "export_to_dot",

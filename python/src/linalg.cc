@@ -101,14 +101,17 @@ array cross(const array& a, const array& b, int axis) {
 
 }  // namespace
 
-void bind_linalg(nb::module_& parent) {
-  nb::module_ m = parent.def_submodule("linalg", "Linear algebra.");
-  const auto def_norm = [](nb::module_& to, const char* name) {
+void bind_linalg(Module& parent) {
+  Module m = parent.def_submodule("linalg", "Linear algebra.");
+  const auto def_norm = [](Module& to, const char* name) {
     to.def(
         name,
         [](const array& x, const Order& order, const AxesArg& axis, bool keepdims, const StreamArg& s) {
           StreamScope scope(s);
-          return norm(x, order, axis, keepdims);
+          // The squares of halves overflow long before their root does.
+          const bool half = is_floating(x.dtype()) && size_of(x.dtype()) == 2;
+          const array out = norm(half ? astype(x, DType::float32) : x, order, axis, keepdims);
+          return half ? astype(out, x.dtype()) : out;
         },
         nb::arg("a"), "ord"_a.none() = nb::none(), "axis"_a.none() = nb::none(), "keepdims"_a = false,
         nb::kw_only(), "stream"_a = nb::none(),

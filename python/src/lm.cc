@@ -153,7 +153,7 @@ int32_t sample(Sampler& sampler, const array& logits, int64_t row) {
   return sampler.sample({plain.data<float>() + static_cast<size_t>(row) * vocab, vocab});
 }
 
-void bind_sampler(nb::module_& m) {
+void bind_sampler(Module& m) {
   m.def("random_seed", &random_seed, "A seed nobody chose.");
   nb::class_<Sampler>(m, "Sampler")
       .def(
@@ -193,8 +193,8 @@ void bind_sampler(nb::module_& m) {
 
 }  // namespace
 
-void bind_lm(nb::module_& core) {
-  nb::module_ m = core.def_submodule("_lm", "The engine under uma.lm.");
+void bind_lm(Module& core) {
+  Module m = core.def_submodule("_lm", "The engine under uma.lm.");
   m.attr("DEFAULT_CONTEXT") = kDefaultContext;
   nb::class_<Sequence>(m, "Sequence")
       .def_prop_ro("size", [](Sequence& self) { return alone(self, [](Sequence& s) { return s.size(); }); })

@@ -16,8 +16,8 @@ struct Words {
 };
 
 /// Adds uma.core._lm.
-void bind_lm(nb::module_& m);
-void bind_lm_text(nb::module_& m);
-void bind_lm_hub(nb::module_& m);
+void bind_lm(Module& m);
+void bind_lm_text(Module& m);
+void bind_lm_hub(Module& m);
 
 }  // namespace uma::python

@@ -69,7 +69,7 @@ std::string pull(const std::string& model, const nb::callable& on_progress, cons
 
 }  // namespace
 
-void bind_lm_hub(nb::module_& m) {
+void bind_lm_hub(Module& m) {
   m.def("resolve", &resolve, "model"_a);
   m.def(
       "in_catalogue",

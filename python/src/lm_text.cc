@@ -52,7 +52,7 @@ nb::object render(const ChatTemplate& self, const std::string& variables) {
 
 }  // namespace
 
-void bind_lm_text(nb::module_& m) {
+void bind_lm_text(Module& m) {
   nb::class_<Words>(m, "Vocabulary")
       .def_prop_ro("size", [](const Words& w) { return w.vocabulary->size; })
       .def_prop_ro("bos", [](const Words& w) { return w.vocabulary->bos; })

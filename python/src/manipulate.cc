@@ -43,7 +43,7 @@ array roll_any(const array& a, const IntOrInts& shift, const AxesArg& axis) {
   return shift.index() ? roll(a, shifts, axes) : roll(a, Sizes(axes.size(), shifts[0]), axes);
 }
 
-void bind_repetition(nb::module_& m) {
+void bind_repetition(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "pad",
@@ -92,7 +92,7 @@ nb::tuple as_tuple(const std::vector<array>& arrays) {
   return nb::tuple(nb::cast(arrays));
 }
 
-void bind_many(nb::module_& m) {
+void bind_many(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "unstack",
@@ -145,7 +145,7 @@ void bind_many(nb::module_& m) {
   at_least("atleast_3d", atleast_3d, "Arrays of three dimensions or more.");
 }
 
-void bind_diagonals(nb::module_& m) {
+void bind_diagonals(Module& m) {
   const auto kw = nb::kw_only();
   def_both(m, "diag", on_stream(&diag), "k"_a = 0, kw, "stream"_a = nb::none(),
            "The k-th diagonal of a matrix, or a matrix with this diagonal.");
@@ -161,7 +161,7 @@ void bind_diagonals(nb::module_& m) {
       "stream"_a = nb::none(), "Sums of diagonals.");
 }
 
-void bind_places(nb::module_& m) {
+void bind_places(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "slice",
@@ -193,7 +193,7 @@ void bind_places(nb::module_& m) {
       "a with one element a place written, chosen along an axis.");
 }
 
-void bind_views(nb::module_& m) {
+void bind_views(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "as_strided",
@@ -243,7 +243,7 @@ void bind_views(nb::module_& m) {
 
 }  // namespace
 
-void bind_manipulate(nb::module_& m) {
+void bind_manipulate(Module& m) {
   bind_repetition(m);
   bind_many(m);
   bind_diagonals(m);

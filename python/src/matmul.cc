@@ -7,7 +7,7 @@
 
 namespace uma::python {
 
-void bind_matmul(nb::module_& m) {
+void bind_matmul(Module& m) {
   m.def(
       "matmul",
       [](const array& a, const array& b, const StreamArg& s) {

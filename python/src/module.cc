@@ -26,7 +26,7 @@ PyObject* exception_of(ErrorCode code) {
   }
 }
 
-void bind_eval(nb::module_& m) {
+void bind_eval(Module& m) {
   m.def(
       "eval", [](const nb::args& trees) { evaluate(tree_arrays(trees)); },
       "Computes arrays, wherever they stand in nested lists, tuples and dicts.");
@@ -43,8 +43,9 @@ void bind_eval(nb::module_& m) {
 }  // namespace
 }  // namespace uma::python
 
-NB_MODULE(core, m) {
+NB_MODULE(core, module) {
   using namespace uma::python;
+  Module m(module);
   nb::set_leak_warnings(false);  // a module's globals outlive it; what leaks in loops, tests find
   uma::install_backends();
   nb::register_exception_translator([](const std::exception_ptr& p, void*) {

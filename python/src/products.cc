@@ -11,7 +11,7 @@ using Ints = std::vector<int>;
 using MaybeArray = std::optional<array>;
 using Pair = array (*)(const array&, const array&);
 
-void bind_blocks(nb::module_& m) {
+void bind_blocks(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "addmm",
@@ -42,7 +42,7 @@ void bind_blocks(nb::module_& m) {
 
 }  // namespace
 
-void bind_products(nb::module_& m) {
+void bind_products(Module& m) {
   const auto kw = nb::kw_only();
   const auto def = [&](const char* name, Pair f, const char* doc) {
     m.def(name, on_stream(f), nb::arg(), nb::arg(), kw, "stream"_a = nb::none(), doc);

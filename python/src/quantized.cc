@@ -1,10 +1,11 @@
 // Quantized weights in MLX's layouts.
 #include "bind.h"
 #include "fast/packed.h"
+#include "fast/qqmm.h"
 
 namespace uma::python {
 
-void bind_quantized(nb::module_& m) {
+void bind_quantized(Module& m) {
   const auto kw = nb::kw_only();
   using MaybeInt = std::optional<int>;
   m.def(
@@ -12,11 +13,10 @@ void bind_quantized(nb::module_& m) {
       [](const array& w, MaybeInt group, MaybeInt bits, const std::string& mode,
          const std::optional<array>& global, const StreamArg& s) {
         StreamScope scope(s);
-        check(!global, ErrorCode::kUnsupported, "quantize", "takes no global_scale yet");
-        const auto parts = quantize(w, PackedFormat::make(mode, group, bits));
+        const auto parts = quantize(w, PackedFormat::make(mode, group, bits), global);
         nb::list out;
         for (const array& part : parts) out.append(part);
-        return nb::tuple(out);
+        return out;
       },
       nb::arg("w"), "group_size"_a.none() = nb::none(), "bits"_a.none() = nb::none(), "mode"_a = "affine", kw,
       "global_scale"_a.none() = nb::none(), "stream"_a = nb::none(),
@@ -27,9 +27,8 @@ void bind_quantized(nb::module_& m) {
          MaybeInt bits, const std::string& mode, const std::optional<array>& global, std::optional<Dtype> d,
          const StreamArg& s) {
         StreamScope scope(s);
-        check(!global, ErrorCode::kUnsupported, "dequantize", "takes no global_scale yet");
         return dequantize(w, scales, biases, PackedFormat::make(mode, group, bits),
-                          d ? std::optional(d->value) : std::nullopt);
+                          d ? std::optional(d->value) : std::nullopt, global);
       },
       nb::arg("w"), "scales"_a, "biases"_a.none() = nb::none(), "group_size"_a.none() = nb::none(),
       "bits"_a.none() = nb::none(), "mode"_a = "affine", "global_scale"_a.none() = nb::none(),
@@ -56,6 +55,32 @@ void bind_quantized(nb::module_& m) {
       "lhs_indices"_a.none() = nb::none(), "rhs_indices"_a.none() = nb::none(), "transpose"_a = true,
       "group_size"_a.none() = nb::none(), "bits"_a.none() = nb::none(), "mode"_a = "affine", kw,
       "sorted_indices"_a = false, "stream"_a = nb::none(), "Products with chosen quantized matrices.");
+  m.def(
+      "qqmm",
+      [](const array& x, const array& w, const std::optional<array>& scales, MaybeInt group, MaybeInt bits,
+         const std::string& mode, const std::optional<array>& global_x, const std::optional<array>& global_w,
+         const StreamArg& s) {
+        StreamScope scope(s);
+        return qqmm(x, w, scales, PackedFormat::make(mode, group, bits), global_x, global_w);
+      },
+      nb::arg("x"), nb::arg("w"), "scales"_a.none() = nb::none(), "group_size"_a.none() = nb::none(),
+      "bits"_a.none() = nb::none(), "mode"_a = "nvfp4", "global_scale_x"_a.none() = nb::none(),
+      "global_scale_w"_a.none() = nb::none(), kw, "stream"_a = nb::none(),
+      "x w^T with x, and w if it is not packed, quantized on the way.");
+  m.def(
+      "gather_qqmm",
+      [](const array& x, const array& w, const std::optional<array>& scales, const std::optional<array>& lhs,
+         const std::optional<array>& rhs, MaybeInt group, MaybeInt bits, const std::string& mode,
+         const std::optional<array>& global_x, const std::optional<array>& global_w, bool,
+         const StreamArg& s) {
+        StreamScope scope(s);
+        return gather_qqmm(x, w, scales, lhs, rhs, PackedFormat::make(mode, group, bits), global_x, global_w);
+      },
+      nb::arg("x"), nb::arg("w"), "scales"_a.none() = nb::none(), "lhs_indices"_a.none() = nb::none(),
+      "rhs_indices"_a.none() = nb::none(), "group_size"_a.none() = nb::none(), "bits"_a.none() = nb::none(),
+      "mode"_a = "nvfp4", "global_scale_x"_a.none() = nb::none(), "global_scale_w"_a.none() = nb::none(), kw,
+      "sorted_indices"_a = false, "stream"_a = nb::none(),
+      "Products with chosen matrices, both quantized on the way.");
 }
 
 }  // namespace uma::python

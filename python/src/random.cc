@@ -31,7 +31,7 @@ std::optional<array> maybe_array(const std::optional<Operand>& x) {
   return to_array(*x);
 }
 
-void bind_state(nb::module_& m) {
+void bind_state(Module& m) {
   nb::class_<RandomState>(m, "_RandomState")
       .def("__len__", [](const RandomState&) { return 1; })
       .def("__getitem__",
@@ -56,7 +56,7 @@ void bind_state(nb::module_& m) {
       "key"_a, "num"_a = 2, "stream"_a = nb::none(), "New keys, as rows, from one that is used up by it.");
 }
 
-void bind_continuous(nb::module_& m) {
+void bind_continuous(Module& m) {
   const auto f32 = Dtype{DType::float32};
   m.def(
       "uniform",
@@ -120,7 +120,7 @@ void bind_continuous(nb::module_& m) {
       "key"_a.none() = nb::none(), "stream"_a = nb::none(), "Laplace numbers.");
 }
 
-void bind_discrete(nb::module_& m) {
+void bind_discrete(Module& m) {
   m.def(
       "bernoulli",
       [](const Operand& p, const std::optional<Extents>& shape, const MaybeKey& key, const StreamArg& s) {
@@ -164,8 +164,8 @@ void bind_discrete(nb::module_& m) {
 
 }  // namespace
 
-void bind_random(nb::module_& m) {
-  nb::module_ r = m.def_submodule("random", "Random numbers from keys, and from a state of each thread.");
+void bind_random(Module& m) {
+  Module r = m.def_submodule("random", "Random numbers from keys, and from a state of each thread.");
   nb::module_::import_("sys").attr("modules")[nb::str("uma.core.random")] = r;
   bind_state(r);
   bind_continuous(r);

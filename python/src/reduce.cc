@@ -17,7 +17,7 @@ namespace {
 
 using Reduce = array (*)(const array&, const Axes&, bool);
 
-void def_reduction(nb::module_& m, const char* name, Reduce f, const char* doc) {
+void def_reduction(Module& m, const char* name, Reduce f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, const AxesArg& axis, bool keepdims, const StreamArg& s) {
@@ -30,7 +30,7 @@ void def_reduction(nb::module_& m, const char* name, Reduce f, const char* doc) 
 
 using Moment = array (*)(const array&, const Axes&, bool, int64_t);
 
-void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
+void def_moment(Module& m, const char* name, Moment f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, const AxesArg& axis, bool keepdims, int64_t ddof, std::optional<int64_t> correction,
@@ -44,7 +44,7 @@ void def_moment(nb::module_& m, const char* name, Moment f, const char* doc) {
 
 using Arg = array (*)(const array&, int, bool);
 
-void def_arg(nb::module_& m, const char* name, Arg f, const char* doc) {
+void def_arg(Module& m, const char* name, Arg f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, std::optional<int> axis, bool keepdims, const StreamArg& s) {
@@ -58,7 +58,7 @@ void def_arg(nb::module_& m, const char* name, Arg f, const char* doc) {
 
 using Scan = array (*)(const array&, int, bool, bool);
 
-void def_scan(nb::module_& m, const char* name, Scan f, const char* doc) {
+void def_scan(Module& m, const char* name, Scan f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, std::optional<int> axis, bool reverse, bool inclusive, const StreamArg& s) {
@@ -72,7 +72,7 @@ void def_scan(nb::module_& m, const char* name, Scan f, const char* doc) {
 // An axis of None means the flattened array; a missing one means the last.
 using AxisOrNone = std::optional<int>;
 
-void bind_orders(nb::module_& m) {
+void bind_orders(Module& m) {
   const auto def = [&](const char* name, array (*f)(const array&, int), const char* doc) {
     m.def(
         name,
@@ -101,7 +101,7 @@ void bind_orders(nb::module_& m) {
 
 }  // namespace
 
-void bind_reduce(nb::module_& m) {
+void bind_reduce(Module& m) {
   def_reduction(m, "sum", &sum,
                 "Sum over axes. Halves accumulate in float32; bools and narrow integers give int32.");
   def_reduction(m, "prod", &prod, "Product over axes.");

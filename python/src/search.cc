@@ -8,7 +8,7 @@ namespace {
 
 using Close = array (*)(const array&, const array&, double, double, bool);
 
-void bind_comparison(nb::module_& m) {
+void bind_comparison(Module& m) {
   const auto kw = nb::kw_only();
   const auto def_close = [&](const char* name, Close f, const char* doc) {
     m.def(name, on_stream(f), nb::arg(), nb::arg(), "rtol"_a = 1e-5, "atol"_a = 1e-8, kw,
@@ -27,7 +27,7 @@ void bind_comparison(nb::module_& m) {
       "True where shapes and values are equal.");
 }
 
-void bind_orders(nb::module_& m) {
+void bind_orders(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "median",
@@ -79,7 +79,7 @@ void bind_orders(nb::module_& m) {
 
 }  // namespace
 
-void bind_search(nb::module_& m) {
+void bind_search(Module& m) {
   bind_comparison(m);
   bind_orders(m);
   const auto def_window = [&](const char* name, array (*f)(int64_t), const char* doc) {

@@ -47,7 +47,7 @@ std::vector<array> split_any(const array& a, const std::variant<int64_t, Sizes>&
   return where.index() ? split_at(a, std::get<Sizes>(where), axis) : split(a, std::get<int64_t>(where), axis);
 }
 
-void bind_joining(nb::module_& m) {
+void bind_joining(Module& m) {
   m.def(
       "concatenate",
       [](const std::vector<array>& arrays, std::optional<int> axis, const StreamArg& s) {
@@ -80,7 +80,7 @@ void bind_joining(nb::module_& m) {
 
 }  // namespace
 
-void bind_shape(nb::module_& m) {
+void bind_shape(Module& m) {
   const auto kw = nb::kw_only();
   m.def(
       "astype",

@@ -280,7 +280,7 @@ nb::object call_through(nb::handle f, const nb::args& args, const nb::kwargs& kw
   return tree_filled((*shape)->get(), outputs);
 }
 
-void bind_custom(nb::module_& m) {
+void bind_custom(Module& m) {
   const auto setter = [](std::optional<SharedObject> PythonFunction::*slot) {
     return [slot](PythonFunction& self, nb::object rule) {
       (self.*slot).emplace(std::move(rule));
@@ -316,7 +316,7 @@ void bind_custom(nb::module_& m) {
 
 }  // namespace
 
-void bind_transforms(nb::module_& m) {
+void bind_transforms(Module& m) {
   m.def(
       "value_and_grad",
       [](nb::object f, const IntsArg& argnums, const NamesArg& argnames) {
@@ -346,13 +346,24 @@ void bind_transforms(nb::module_& m) {
   m.def("vmap", &bind_vmap, "fun"_a, "in_axes"_a.none() = 0, "out_axes"_a.none() = 0,
         "fun over arrays of one more axis.");
   bind_custom(m);
-  for (const char* name : {"scan", "while_loop", "cond"})
+  // Of uma/_control.py.
+  constexpr std::pair<const char*, const char*> kControl[] = {
+      {"scan",
+       "def scan(f: typing.Callable, init: typing.Any, xs: typing.Any = None, length: int | None = None, "
+       "reverse: bool = False) -> tuple[typing.Any, typing.Any]"},
+      {"while_loop",
+       "def while_loop(cond_fun: typing.Callable, body_fun: typing.Callable, init_val: typing.Any) -> "
+       "typing.Any"},
+      {"cond",
+       "def cond(pred: uma.core.array | bool, true_fun: typing.Callable, false_fun: typing.Callable, "
+       "*operands: typing.Any) -> typing.Any"}};
+  for (const auto& [name, signature] : kControl)
     m.def(
         name,
-        [name](const nb::args& args, const nb::kwargs& kwargs) {
+        [name = name](const nb::args& args, const nb::kwargs& kwargs) {
           return nb::module_::import_("uma._control").attr(name)(*args, **kwargs);
         },
-        "Control flow over trees of arrays; see uma._control.");
+        nb::sig(signature));
 }
 
 }  // namespace uma::python

@@ -56,8 +56,8 @@ def test_wrong_use_is_exit_2_and_a_sentence():
 
 
 def test_modules_that_uma_does_not_offer():
-    code = "import uma.mlx\ntry:\n    import mlx.extension\nexcept ModuleNotFoundError as e:\n    print(e)"
-    assert alias.inline(code).startswith("uma offers no mlx.extension, only mlx.core")
+    code = "import uma.mlx\ntry:\n    import mlx.distributed_run\nexcept ModuleNotFoundError as e:\n    print(e)"
+    assert alias.inline(code).startswith("uma offers no mlx.distributed_run, only mlx.core")
 
 
 def test_an_mlx_imported_before_is_refused():

@@ -61,7 +61,11 @@ def _read(path, format, return_metadata):
 
 def load(file, /, format=None, return_metadata=False, *, stream=None):
     """Arrays of a file. npy gives one array; npz, safetensors and gguf a dict (with return_metadata, and the
-    metadata). Arrays are views of the mapped file where its layout allows."""
+    metadata). Arrays are views of the mapped file where its layout allows.
+
+    gguf    a weight of Q4_0, Q4_1 or Q8_0 comes as ``name.weight``, ``.scales`` and ``.biases`` for
+            quantized_matmul with group_size 32 and 4 or 8 bits; other quantized tensors come as float16
+    """
     if not _is_path(file) and not hasattr(file, "read"):
         raise ValueError("[load] takes a path or a binary file object")
     format = _format_of(file, format)
@@ -130,3 +134,16 @@ def save_safetensors(file, arrays, metadata=None):
     if not isinstance(arrays, dict):
         raise ValueError("[save_safetensors] takes a dict of arrays")
     _write(file, ".safetensors", lambda path: mx._io.write_safetensors(path, arrays, metadata or {}))
+
+
+def save_gguf(file, arrays, metadata=None):
+    """A dict of arrays, and metadata, as .gguf.
+
+    arrays    float32, float16, int8, int16 or int32, of 1 to 4 dimensions
+    metadata  a str, a list of str, or an array of no or one dimension (bool, float32 or an integer dtype) a key
+    errors    RuntimeError for a dtype or number of dimensions that the format has not, ValueError for metadata
+              of another kind; the file is then as it was
+    """
+    if not isinstance(arrays, dict):
+        raise TypeError(f"[save_gguf] takes a dict of arrays, not {type(arrays).__name__}")
+    _write(file, ".gguf", lambda path: mx._io.write_gguf(path, arrays, metadata or {}))

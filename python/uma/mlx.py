@@ -23,7 +23,13 @@ import types
 #: the release of MLX whose API uma has; packages ask for it
 VERSION = "0.32.4"
 
-_ROOTS = {"mlx.core": "uma.core", "mlx.nn": "uma.nn", "mlx.optimizers": "uma.optimizers", "mlx.utils": "uma.utils"}
+_ROOTS = {
+    "mlx.core": "uma.core",
+    "mlx.nn": "uma.nn",
+    "mlx.optimizers": "uma.optimizers",
+    "mlx.utils": "uma.utils",
+    "mlx.extension": "uma.extension",
+}
 
 
 class _Distribution(importlib.metadata.Distribution):

@@ -5,6 +5,7 @@
 
 #include "ops/cast.h"
 #include "ops/creation.h"
+#include "ops/elementwise.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
@@ -17,6 +18,9 @@ struct ModeRow {
   std::string_view name;
   int group, bits;  // defaults; for all but affine the only values
 };
+/// The largest value that a group of nvfp4 can hold: 448 (E4M3) times 6 (E2M1).
+constexpr float kGlobalRange = 448 * 6;
+
 constexpr ModeRow kModes[] = {{"affine", 64, 4}, {"mxfp4", 32, 4}, {"mxfp8", 32, 8}, {"nvfp4", 16, 4}};
 
 template <size_t N>
@@ -65,7 +69,11 @@ array stacked(const array& x) {
 }
 
 array indices_of(const std::optional<array>& indices, const array& x) {
-  if (indices) return astype(*indices, DType::int64);
+  if (indices) {
+    check(is_integral(indices->dtype()) && indices->dtype() != DType::bool_, ErrorCode::kDType, "gather_qmm",
+          "takes integer indices, not {}", name_of(indices->dtype()));
+    return astype(*indices, DType::int64);
+  }
   const Shape shape = leading(x);
   return reshape(arange(0, static_cast<double>(num_elements(shape)), 1, DType::int64), shape);
 }
@@ -92,12 +100,39 @@ PackedFormat PackedFormat::make(const std::string& mode, std::optional<int> grou
   return format;
 }
 
-std::vector<array> quantize(const array& w, const PackedFormat& format) {
-  check(w.ndim() >= 2, ErrorCode::kShape, "quantize", "needs a matrix, not shape {}", w.shape());
-  check(is_floating(w.dtype()) && w.dtype() != DType::float64, ErrorCode::kDType, "quantize",
+void check_packable(const array& w, const PackedFormat& format, std::string_view op) {
+  check(w.ndim() >= 2, ErrorCode::kShape, op, "needs a matrix, not shape {}", w.shape());
+  check(is_floating(w.dtype()) && w.dtype() != DType::float64, ErrorCode::kDType, op,
         "takes float16, bfloat16 or float32, not {}", name_of(w.dtype()));
-  check(w.shape(-1) % format.group == 0 && w.shape(-1) * format.bits % 32 == 0, ErrorCode::kShape, "quantize",
+  check(w.shape(-1) % format.group == 0 && w.shape(-1) * format.bits % 32 == 0, ErrorCode::kShape, op,
         "{} columns are no multiple of a group of {}", w.shape(-1), format.group);
+}
+
+void check_global_scale(const array& scale, const PackedFormat& format, std::string_view op) {
+  check(format.mode == PackedMode::nvfp4, ErrorCode::kInvalidArgument, op,
+        "takes a global scale in the mode nvfp4 only");
+  check(scale.size() == 1, ErrorCode::kShape, op, "takes one global scale, not shape {}", scale.shape());
+  check(scale.dtype() == DType::float32, ErrorCode::kDType, op, "takes a float32 global scale, not {}",
+        name_of(scale.dtype()));
+}
+
+array global_encoding(const array& scale) {
+  const array one = reshape(scale, {}), zero(0.0f);
+  // A matrix of zeros has the largest magnitude 0, and stays what it is.
+  return where(equal(one, zero), array(1.0f), divide(array(kGlobalRange), one));
+}
+
+array global_decoding(const array& scale) {
+  return divide(reshape(scale, {}), array(kGlobalRange));
+}
+
+std::vector<array> quantize(const array& w, const PackedFormat& format,
+                            const std::optional<array>& global_scale) {
+  check_packable(w, format, "quantize");
+  if (global_scale) {
+    check_global_scale(*global_scale, format, "quantize");
+    return quantize(multiply(astype(w, DType::float32), global_encoding(*global_scale)), format);
+  }
   Shape codes = w.shape(), scales = w.shape();
   codes.back() = w.shape(-1) * format.bits / 32;
   scales.back() = w.shape(-1) / format.group;
@@ -110,7 +145,13 @@ std::vector<array> quantize(const array& w, const PackedFormat& format) {
 }
 
 array dequantize(const array& w, const array& scales, const std::optional<array>& biases,
-                 const PackedFormat& format, std::optional<DType> dtype) {
+                 const PackedFormat& format, std::optional<DType> dtype,
+                 const std::optional<array>& global_scale) {
+  if (global_scale) {
+    check_global_scale(*global_scale, format, "dequantize");
+    const array full = dequantize(w, scales, biases, format, DType::float32);
+    return astype(full * global_decoding(*global_scale), dtype.value_or(DType::float32));
+  }
   const int64_t columns = columns_of(w, scales, biases, format, "dequantize");
   const DType d = dtype.value_or(format.has_biases() ? scales.dtype() : DType::bfloat16);
   check(is_floating(d), ErrorCode::kDType, "dequantize", "gives a float dtype, not {}", name_of(d));

@@ -3,6 +3,7 @@
 // group. The layouts are those that MLX's model folders hold, bit for bit.
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/array.h"
@@ -28,15 +29,20 @@ struct PackedFormat {
 /// uint8 (E8M0, E4M3 for nvfp4); and for affine biases like the scales.
 /// affine  code = round((w - bias) / scale), the end of a group that is larger in magnitude exact
 /// mxfp4, mxfp8  a power of two a group of 32; nvfp4  an E4M3 scale a group of 16
-/// throws  DType unless w is float16, bfloat16 or float32; Shape where K is no multiple of the group
-std::vector<array> quantize(const array& w, const PackedFormat& format);
+/// global_scale (nvfp4): the largest magnitude of w, one float32; the groups' scales are then of
+///         w * 2688 / global_scale, so that they use the whole range of E4M3 (2688 = 448 * 6)
+/// throws  DType unless w is float16, bfloat16 or float32; Shape where K is no multiple of the group;
+///         InvalidArgument for a global scale in another mode
+std::vector<array> quantize(const array& w, const PackedFormat& format,
+                            const std::optional<array>& global_scale = {});
 
 /// The matrix again: scale * code + bias.
 /// shapes  w (..., K bits / 32), scales and biases (..., K / group) -> (..., K)
-/// dtype   dtype, or the scales' (bfloat16 where they are uint8)
+/// dtype   dtype, or the scales' (bfloat16 where they are uint8, float32 with a global scale)
 /// throws  Shape, DType where these do not fit together
 array dequantize(const array& w, const array& scales, const std::optional<array>& biases,
-                 const PackedFormat& format, std::optional<DType> dtype = {});
+                 const PackedFormat& format, std::optional<DType> dtype = {},
+                 const std::optional<array>& global_scale = {});
 
 /// x w^T (transpose) or x w, for packed w; sums in f32 of unrounded weights.
 /// shapes  x (..., M, K), w (..., N, K bits / 32) -> (..., M, N); leading axes broadcast
@@ -50,6 +56,14 @@ array quantized_matmul(const array& x, const array& w, const array& scales,
 array gather_qmm(const array& x, const array& w, const array& scales, const std::optional<array>& biases,
                  const std::optional<array>& lhs_indices, const std::optional<array>& rhs_indices,
                  bool transpose, const PackedFormat& format);
+
+/// Throws Shape, DType where quantize() could not pack w.
+void check_packable(const array& w, const PackedFormat& format, std::string_view op);
+/// Throws InvalidArgument, Shape, DType unless it is one float32, and the mode has global scales.
+void check_global_scale(const array& scale, const PackedFormat& format, std::string_view op);
+/// What a matrix is multiplied with before its groups are scaled, and after they are unpacked.
+array global_encoding(const array& scale);
+array global_decoding(const array& scale);
 
 struct PackedParams {
   PackedFormat format;

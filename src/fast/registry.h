@@ -4,15 +4,17 @@
 
 #include "fast/activation.h"
 #include "fast/attention.h"
+#include "fast/gated_delta.h"
 #include "fast/layer_norm.h"
 #include "fast/packed.h"
+#include "fast/qqmm.h"
 #include "fast/quantized.h"
 #include "fast/rms_norm.h"
 #include "fast/rope.h"
 
 namespace uma {
 
-inline constexpr std::array<const OpInfo*, 12> kFastOps{&kRmsNorm,
+inline constexpr std::array<const OpInfo*, 14> kFastOps{&kRmsNorm,
                                                         &kLayerNorm,
                                                         &kRope,
                                                         &kScaledDotProductAttention,
@@ -23,6 +25,8 @@ inline constexpr std::array<const OpInfo*, 12> kFastOps{&kRmsNorm,
                                                         &kDequantize,
                                                         &kPackedQuantize,
                                                         &kPackedDequantize,
-                                                        &kPackedMatmul};
+                                                        &kPackedMatmul,
+                                                        &kFakeQuantize,
+                                                        &kGatedDelta};
 
 }  // namespace uma

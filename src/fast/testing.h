@@ -5,7 +5,7 @@
 #include <cmath>
 #include <random>
 
-#include "backend/cpu/isa/isa.h"
+#include "backend/cpu/isa/testing.h"
 #include "backend/install.h"
 #include "core/array.h"
 #include "ops/cast.h"
@@ -41,18 +41,6 @@ inline void expect_close(const std::vector<double>& got, const std::vector<doubl
       return;
     }
   }
-}
-
-/// Runs f once with each instruction set that this machine has.
-template <class F>
-void for_each_isa(F f) {
-  const cpu::Isa before = cpu::current_isa();
-  for (const cpu::Isa isa : cpu::available_isas()) {
-    SCOPED_TRACE(std::string(cpu::to_string(isa)));
-    cpu::set_isa(isa);
-    f();
-  }
-  cpu::set_isa(before);
 }
 
 template <class F>

@@ -422,6 +422,14 @@ void add_fast(Table& t) {
       });
   t[&kPackedDequantize] = row<PackedParams, &PackedParams::format>(packed_dequantize_rule);
   t[&kPackedMatmul] = row<PackedParams, &PackedParams::format>(packed_matmul_rule);
+  t[&kFakeQuantize] =
+      row<PackedParams, &PackedParams::format>([](const Node& node, Inputs x, const Rebuilding&) {
+        return Arrays{fake_quantize(x[0], checked(node.params<PackedParams>().format))};
+      });
+  t[&kGatedDelta] = plain([](const Node&, Inputs x, const Rebuilding&) {
+    const auto [out, state] = gated_delta_update(x[0], x[1], x[2], x[3], x[4], x[5]);
+    return Arrays{out, state};
+  });
 }
 
 const Table& table() {

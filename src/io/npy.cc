@@ -3,9 +3,12 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <memory>
+#include <vector>
 
 #include "base/utf8.h"
 #include "core/kernel.h"
+#include "core/layout.h"
 #include "core/mapped_file.h"
 #include "io/file_writer.h"
 #include "io/mapped_array.h"
@@ -17,11 +20,12 @@ struct Row {
   DType dtype;
   std::string_view descr;
 };
-constexpr Row kRows[] = {{DType::bool_, "|b1"},    {DType::uint8, "|u1"},   {DType::uint16, "<u2"},
-                         {DType::uint32, "<u4"},   {DType::uint64, "<u8"},  {DType::int8, "|i1"},
-                         {DType::int16, "<i2"},    {DType::int32, "<i4"},   {DType::int64, "<i8"},
-                         {DType::float16, "<f2"},  {DType::float32, "<f4"}, {DType::float64, "<f8"},
-                         {DType::complex64, "<c8"}};
+constexpr Row kRows[] = {{DType::bool_, "|b1"},     {DType::uint8, "|u1"},   {DType::uint16, "<u2"},
+                         {DType::uint32, "<u4"},    {DType::uint64, "<u8"},  {DType::int8, "|i1"},
+                         {DType::int16, "<i2"},     {DType::int32, "<i4"},   {DType::int64, "<i8"},
+                         {DType::float16, "<f2"},   {DType::float32, "<f4"}, {DType::float64, "<f8"},
+                         {DType::complex64, "<c8"}, {DType::bfloat16, "<V2"}};
+constexpr std::string_view kRaw = "|V2";  // how NumPy itself writes such elements
 constexpr std::string_view kMagic("\x93NUMPY\x01\x00", 8);
 constexpr size_t kPreamble = 10;  // magic, version, length of the header
 
@@ -57,13 +61,27 @@ Shape parse_shape(std::string_view text, const std::string& path) {
   return shape;
 }
 
+/// The first axis is the fastest: rows are copied together.
+array from_fortran(const array& flat, const Shape& shape) {
+  Strides from(shape.size()), to(shape.size());
+  int64_t step = 1;
+  for (size_t i = 0; i < shape.size(); step *= shape[i++]) from[i] = step;
+  step = 1;
+  for (size_t i = shape.size(); i-- > 0; step *= shape[i]) to[i] = step;
+  const int64_t item = size_of(flat.dtype());
+  const auto copy = std::make_shared<std::vector<uint64_t>>(static_cast<size_t>((flat.nbytes() + 7) / 8));
+  copy_strided(flat.bytes(), from, reinterpret_cast<uint8_t*>(copy->data()), to, shape, item);
+  const auto bytes = static_cast<size_t>(flat.nbytes());
+  return array::from_buffer(Buffer::view(copy->data(), bytes, copy), 0, shape, flat.dtype());
+}
+
 }  // namespace
 
 void write_npy(const std::string& path, const array& a) {
   const Row* row = nullptr;
   for (const Row& r : kRows)
     if (r.dtype == a.dtype()) row = &r;
-  check(row != nullptr, ErrorCode::kDType, "npy", "NumPy has no {}", name_of(a.dtype()));
+  check(row != nullptr, ErrorCode::kDType, "npy", "the format has no {}", name_of(a.dtype()));
   a.eval();
   const array values = row_contiguous(a);
   std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", row->descr,
@@ -89,18 +107,22 @@ array read_npy(const std::string& path) {
         "{}: the header of {} bytes passes the end", path, length);
   const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kPreamble, length);
   const std::string_view descr = between(header, "'descr': '", "'", path);
-  check(between(header, "'fortran_order': ", ",", path) == "False", ErrorCode::kUnsupported, "npy",
-        "{}: the array is in Fortran order", path);
+  const std::string_view order = between(header, "'fortran_order': ", ",", path);
+  check(order == "False" || order == "True", ErrorCode::kFormat, "npy",
+        "{}: 'fortran_order' is {}, neither True nor False", path, shown(order));
   const Shape shape = parse_shape(between(header, "'shape': (", ")", path), path);
   for (const Row& row : kRows) {
-    if (row.descr != descr) continue;
+    if (row.descr != descr && !(row.dtype == DType::bfloat16 && descr == kRaw)) continue;
     const auto data = bytes.subspan(kPreamble + length);
     const auto bits = bits_of(shape, 8 * size_of(row.dtype));
     check(bits && static_cast<uint64_t>(*bits / 8) == data.size(), ErrorCode::kFormat, "npy",
           "{}: shape {} of {} does not fill the {} bytes after the header", path, shape, name_of(row.dtype),
           data.size());
     file->check();
-    return mapped_array(file, data, shape, row.dtype, "npy", "the array");
+    if (order == "False" || data.empty())
+      return mapped_array(file, data, shape, row.dtype, "npy", "the array");
+    const Shape flat{static_cast<int64_t>(data.size()) / size_of(row.dtype)};
+    return from_fortran(mapped_array(file, data, flat, row.dtype, "npy", "the array"), shape);
   }
   fail(ErrorCode::kUnsupported, "npy", "{}: dtype '{}' is unknown", path, shown(descr));
 }

@@ -6,12 +6,13 @@
 
 namespace uma {
 
-/// Writes an array (any dtype but bfloat16, which NumPy has not). The file appears whole or not at all.
-/// Throws Io, DType.
+/// Writes an array. bfloat16, which NumPy has not, is written as elements of two bytes ("<V2"), as MLX does.
+/// The file appears whole or not at all. Throws Io, DType.
 void write_npy(const std::string& path, const array& a);
 
-/// Reads a little-endian, C-order file; the array is a view of the mapped file (a copy where the file does
-/// not align it). Throws Io, NotFound, Format, Unsupported (Fortran order, a dtype outside the framework's).
+/// Reads a little-endian file; the array is a view of the mapped file (a copy where the file does not align
+/// it, or has it in Fortran order). Throws Io, NotFound, Format, Unsupported (a dtype outside the
+/// framework's).
 array read_npy(const std::string& path);
 
 }  // namespace uma

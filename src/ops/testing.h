@@ -66,6 +66,12 @@ inline void expect_near(const array& got, const array& expected, double relative
   expect_near(values_of(got), values_of(expected), relative, absolute);
 }
 
+/// |got - expected| <= tolerance * (1 + |expected|), element by element.
+inline void expect_close(const std::vector<double>& got, const std::vector<double>& expected,
+                         double tolerance) {
+  expect_near(got, expected, tolerance, tolerance);
+}
+
 /// The same values in other layouts: plain, transposed memory, reversed, every second element of a larger
 /// buffer with an offset.
 inline std::vector<array> layouts_of(const array& x) {

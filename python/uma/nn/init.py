@@ -12,22 +12,39 @@ import uma.core as mx
 
 
 def constant(value: float, dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
-    """Filled with ``value``."""
+    """Filled with ``value``.
+
+    >>> constant(0.5)(mx.zeros((2,)))
+    array([0.5, 0.5], dtype=float32)
+    """
     return lambda a: mx.full(a.shape, value, dtype=dtype)
 
 
 def normal(mean: float = 0.0, std: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
-    """From N(mean, std^2)."""
+    """From N(mean, std^2).
+
+    >>> normal()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
     return lambda a: mx.random.normal(shape=a.shape, scale=std, loc=mean, dtype=dtype)
 
 
 def uniform(low: float = 0.0, high: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
-    """From U(low, high)."""
+    """From U(low, high).
+
+    >>> uniform()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
     return lambda a: mx.random.uniform(low, high, a.shape, dtype=dtype)
 
 
 def identity(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array], mx.array]:
-    """The identity matrix; ValueError unless the array is a square matrix."""
+    """The identity matrix; ValueError unless the array is a square matrix.
+
+    >>> identity()(mx.zeros((2, 2)))
+    array([[1, 0],
+           [0, 1]], dtype=float32)
+    """
 
     def initializer(a: mx.array) -> mx.array:
         if a.ndim != 2 or a.shape[0] != a.shape[1]:
@@ -53,7 +70,11 @@ def _fan(a, mode):
 
 
 def glorot_normal(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array, float], mx.array]:
-    """From N(0, s^2), s = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """From N(0, s^2), s = gain * sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> glorot_normal()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
 
     def initializer(a: mx.array, gain: float = 1.0) -> mx.array:
         std = gain * math.sqrt(2 / sum(_fans(a)))
@@ -63,7 +84,11 @@ def glorot_normal(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array, float], m
 
 
 def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array, float], mx.array]:
-    """From U(-k, k), k = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
+    """From U(-k, k), k = gain * sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+
+    >>> glorot_uniform()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
 
     def initializer(a: mx.array, gain: float = 1.0) -> mx.array:
         limit = gain * math.sqrt(6 / sum(_fans(a)))
@@ -75,7 +100,11 @@ def glorot_uniform(dtype: mx.Dtype = mx.float32) -> Callable[[mx.array, float], 
 def he_normal(
     dtype: mx.Dtype = mx.float32,
 ) -> Callable[[mx.array, Literal["fan_in", "fan_out"], float], mx.array]:
-    """From N(0, s^2), s = gain / sqrt(fan) (He et al. 2015, arXiv:1502.01852)."""
+    """From N(0, s^2), s = gain / sqrt(fan) (He et al. 2015, arXiv:1502.01852).
+
+    >>> he_normal()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
 
     def initializer(a: mx.array, mode: Literal["fan_in", "fan_out"] = "fan_in", gain: float = 1.0) -> mx.array:
         return mx.random.normal(shape=a.shape, scale=gain / math.sqrt(_fan(a, mode)), dtype=dtype)
@@ -86,7 +115,11 @@ def he_normal(
 def he_uniform(
     dtype: mx.Dtype = mx.float32,
 ) -> Callable[[mx.array, Literal["fan_in", "fan_out"], float], mx.array]:
-    """From U(-k, k), k = gain * sqrt(3 / fan) (He et al. 2015, arXiv:1502.01852)."""
+    """From U(-k, k), k = gain * sqrt(3 / fan) (He et al. 2015, arXiv:1502.01852).
+
+    >>> he_uniform()(mx.zeros((4, 3))).shape
+    (4, 3)
+    """
 
     def initializer(a: mx.array, mode: Literal["fan_in", "fan_out"] = "fan_in", gain: float = 1.0) -> mx.array:
         limit = gain * math.sqrt(3 / _fan(a, mode))
@@ -101,6 +134,9 @@ def sparse(
     """From N(mean, std^2) with the share ``sparsity`` of each row set to zero (Martens 2010).
 
     Raises ValueError unless the array is a matrix and 0 <= sparsity <= 1.
+
+    >>> (sparse(0.5)(mx.zeros((4, 4))) == 0).sum()
+    array(8, dtype=int32)
     """
     if not 0 <= sparsity <= 1:
         raise ValueError(f"[init.sparse] sparsity must be in [0, 1], not {sparsity}")
@@ -121,6 +157,10 @@ def orthogonal(gain: float = 1.0, dtype: mx.Dtype = mx.float32) -> Callable[[mx.
     """``gain`` times a random matrix with orthonormal rows or columns (Saxe et al. 2013, arXiv:1312.6120).
 
     Raises ValueError unless the array is a matrix.
+
+    >>> q = orthogonal()(mx.zeros((2, 2)))
+    >>> mx.allclose(q @ q.T, mx.eye(2), atol=1e-5)
+    array(True, dtype=bool)
     """
 
     def initializer(a: mx.array) -> mx.array:

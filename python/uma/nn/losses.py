@@ -81,6 +81,9 @@ def binary_cross_entropy(
     """-(t log p + (1 - t) log(1 - p)) for p = sigmoid(inputs), or p = inputs without ``with_logits``.
 
     Logarithms of probabilities are kept above -100. Raises ValueError unless all shapes are the same.
+
+    >>> binary_cross_entropy(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.474077, 0.126928], dtype=float32)
     """
     _same_shape("inputs", inputs, "targets", targets)
     if with_logits:
@@ -93,19 +96,31 @@ def binary_cross_entropy(
 
 
 def l1_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
-    """|predictions - targets|; ValueError unless the shapes are the same."""
+    """|predictions - targets|; ValueError unless the shapes are the same.
+
+    >>> l1_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.5, 1], dtype=float32)
+    """
     _same_shape("predictions", predictions, "targets", targets)
     return _reduce(mx.abs(predictions - targets), reduction)
 
 
 def mse_loss(predictions: mx.array, targets: mx.array, reduction: Reduction = "mean") -> mx.array:
-    """(predictions - targets)^2; ValueError unless the shapes are the same."""
+    """(predictions - targets)^2; ValueError unless the shapes are the same.
+
+    >>> mse_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.25, 1], dtype=float32)
+    """
     _same_shape("predictions", predictions, "targets", targets)
     return _reduce(mx.square(predictions - targets), reduction)
 
 
 def nll_loss(inputs: mx.array, targets: mx.array, axis: int = -1, reduction: Reduction = "none") -> mx.array:
-    """Minus the log probability in ``inputs`` of the target classes; targets have the shape without ``axis``."""
+    """Minus the log probability in ``inputs`` of the target classes; targets have the shape without ``axis``.
+
+    >>> nll_loss(mx.log(mx.array([[0.5, 0.5]])), mx.array([1]))
+    array([0.693147], dtype=float32)
+    """
     picked = mx.take_along_axis(inputs, mx.expand_dims(targets, axis), axis=axis)
     return _reduce(-picked.squeeze(axis), reduction)
 
@@ -121,6 +136,9 @@ def gaussian_nll_loss(
     """(log v + (inputs - targets)^2 / v) / 2 for the variances v = max(vars, eps).
 
     With ``full`` the constant log(2 pi) / 2 is added. Raises ValueError unless all shapes are the same.
+
+    >>> gaussian_nll_loss(mx.array([0.0]), mx.array([1.0]), mx.array([1.0]))
+    array(0.5, dtype=float32)
     """
     _same_shape("inputs", inputs, "targets", targets)
     _same_shape("inputs", inputs, "vars", vars)
@@ -132,7 +150,11 @@ def gaussian_nll_loss(
 
 
 def kl_div_loss(inputs: mx.array, targets: mx.array, axis: int = -1, reduction: Reduction = "none") -> mx.array:
-    """The divergence of log probabilities ``inputs`` from log probabilities ``targets``, summed over ``axis``."""
+    """The divergence of log probabilities ``inputs`` from log probabilities ``targets``, summed over ``axis``.
+
+    >>> kl_div_loss(mx.log(mx.array([[0.5, 0.5]])), mx.log(mx.array([[0.9, 0.1]])))
+    array([0.368064], dtype=float32)
+    """
     return _reduce(mx.sum(mx.exp(targets) * (targets - inputs), axis=axis), reduction)
 
 
@@ -142,6 +164,9 @@ def smooth_l1_loss(
     """d^2 / (2 beta) for differences d below ``beta``, else d - beta / 2 (Girshick 2015, arXiv:1504.08083).
 
     Raises ValueError unless the shapes are the same.
+
+    >>> smooth_l1_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.125, 0.5], dtype=float32)
     """
     _same_shape("predictions", predictions, "targets", targets)
     if beta == 0:
@@ -160,7 +185,11 @@ def triplet_loss(
     eps: float = 1e-6,
     reduction: Reduction = "none",
 ) -> mx.array:
-    """max(|a - p|_p - |a - n|_p + margin, 0) along ``axis``; eps keeps the root differentiable at 0."""
+    """max(|a - p|_p - |a - n|_p + margin, 0) along ``axis``; eps keeps the root differentiable at 0.
+
+    >>> triplet_loss(mx.array([[0.0]]), mx.array([[1.0]]), mx.array([[3.0]]))
+    array([0], dtype=float32)
+    """
 
     def distance(x, y):
         return mx.power(mx.sum(mx.power(mx.abs(x - y), p), axis=axis) + eps, 1 / p)
@@ -170,18 +199,30 @@ def triplet_loss(
 
 
 def hinge_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
-    """max(0, 1 - inputs * targets), with targets -1 or 1."""
+    """max(0, 1 - inputs * targets), with targets -1 or 1.
+
+    >>> hinge_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.5, 0], dtype=float32)
+    """
     return _reduce(mx.maximum(1 - inputs * targets, 0), reduction)
 
 
 def huber_loss(inputs: mx.array, targets: mx.array, delta: float = 1.0, reduction: Reduction = "none") -> mx.array:
-    """d^2 / 2 for differences d up to ``delta``, else delta * (d - delta / 2) (Huber 1964)."""
+    """d^2 / 2 for differences d up to ``delta``, else delta * (d - delta / 2) (Huber 1964).
+
+    >>> huber_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.125, 0.5], dtype=float32)
+    """
     diff = mx.abs(inputs - targets)
     return _reduce(mx.where(diff <= delta, 0.5 * mx.square(diff), delta * (diff - 0.5 * delta)), reduction)
 
 
 def log_cosh_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "none") -> mx.array:
-    """log cosh(inputs - targets), without overflow."""
+    """log cosh(inputs - targets), without overflow.
+
+    >>> log_cosh_loss(mx.array([0.5, 2.0]), mx.array([1.0, 1.0]), reduction="none")
+    array([0.120115, 0.433781], dtype=float32)
+    """
     diff = inputs - targets
     return _reduce(mx.logaddexp(diff, -diff) - math.log(2), reduction)
 
@@ -189,7 +230,11 @@ def log_cosh_loss(inputs: mx.array, targets: mx.array, reduction: Reduction = "n
 def cosine_similarity_loss(
     x1: mx.array, x2: mx.array, axis: int = 1, eps: float = 1e-8, reduction: Reduction = "none"
 ) -> mx.array:
-    """x1 . x2 / max(|x1| |x2|, eps) along ``axis``: the similarity itself, 1 for vectors of the same direction."""
+    """x1 . x2 / max(|x1| |x2|, eps) along ``axis``: the similarity itself, 1 for vectors of the same direction.
+
+    >>> cosine_similarity_loss(mx.array([[1.0, 0.0]]), mx.array([[1.0, 1.0]]))
+    array([0.707107], dtype=float32)
+    """
     norms = mx.linalg.norm(x1, axis=axis) * mx.linalg.norm(x2, axis=axis)
     return _reduce(mx.sum(x1 * x2, axis=axis) / mx.maximum(norms, eps), reduction)
 
@@ -200,6 +245,9 @@ def margin_ranking_loss(
     """max(0, margin - targets * (inputs1 - inputs2)); targets are 1 where inputs1 should be higher, else -1.
 
     Raises ValueError unless all shapes are the same.
+
+    >>> margin_ranking_loss(mx.array([1.0]), mx.array([2.0]), mx.array([1.0]))
+    array([1], dtype=float32)
     """
     _same_shape("inputs1", inputs1, "inputs2", inputs2)
     _same_shape("inputs1", inputs1, "targets", targets)

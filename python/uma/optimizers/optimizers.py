@@ -9,16 +9,40 @@ from uma.utils import tree_map, tree_reduce
 from .base import MultiOptimizer, Optimizer, Schedule  # noqa: F401 - MLX has the first two here
 
 
-def _not_negative(owner, name, value):
-    if value < 0.0:
-        raise ValueError(f"[{owner}] {name} must not be negative, it is {value}")
+class _WithMoments(Optimizer):
+    """What the optimizers share: their settings, and moments that begin as zeros."""
+
+    #: arrays of the parameter's shape that are kept for it
+    _moments = ("v",)
+
+    def _begin(self, learning_rate, **settings):
+        super().__init__()
+        if learning_rate is not None:
+            self._maybe_schedule("learning_rate", learning_rate)
+        for name, value in settings.items():
+            setattr(self, name, value)
+
+    def _check_not_negative(self, *names):
+        for name in names:
+            if getattr(self, name) < 0.0:
+                owner = type(self).__name__
+                raise ValueError(f"[{owner}] {name} must not be negative, it is {getattr(self, name)}")
+
+    def init_single(self, parameter: mx.array, state: dict):
+        """Zeros for each moment."""
+        for name in self._moments:
+            state[name] = mx.zeros_like(parameter)
 
 
-class SGD(Optimizer):
+class SGD(_WithMoments):
     """Stochastic gradient descent: v = momentum * v + (1 - dampening) * g; w = w - learning_rate * v.
 
     ``weight_decay`` adds its multiple of w to g; ``nesterov`` uses g + momentum * v in place of v. State: v.
     Raises ValueError if ``nesterov`` goes without momentum or with dampening.
+
+    >>> optimizer = SGD(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.2], dtype=float32)}
     """
 
     def __init__(
@@ -33,15 +57,7 @@ class SGD(Optimizer):
             raise ValueError(
                 f"[SGD] nesterov needs momentum > 0 and dampening = 0, they are {momentum} and {dampening}"
             )
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.dampening = dampening
-        self.nesterov = nesterov
-
-    def init_single(self, parameter: mx.array, state: dict):
-        state["v"] = mx.zeros_like(parameter)
+        self._begin(learning_rate, momentum=momentum, weight_decay=weight_decay, dampening=dampening, nesterov=nesterov)
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         if self.weight_decay != 0:
@@ -54,65 +70,59 @@ class SGD(Optimizer):
         return parameter - rate * (gradient + self.momentum * v if self.nesterov else v)
 
 
-class RMSprop(Optimizer):
+class RMSprop(_WithMoments):
     """v = alpha * v + (1 - alpha) * g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Tieleman and Hinton 2012).
 
     State: v. Raises ValueError for a negative alpha or eps.
+
+    >>> optimizer = RMSprop(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([5.96046e-08, 2], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, alpha: float = 0.99, eps: float = 1e-8):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.alpha = alpha
-        self.eps = eps
-        _not_negative("RMSprop", "alpha", alpha)
-        _not_negative("RMSprop", "eps", eps)
-
-    def init_single(self, parameter: mx.array, state: dict):
-        state["v"] = mx.zeros_like(parameter)
+        self._begin(learning_rate, alpha=alpha, eps=eps)
+        self._check_not_negative("alpha", "eps")
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         state["v"] = v = self.alpha * state["v"] + (1 - self.alpha) * mx.square(gradient)
         return parameter - self._rate(gradient.dtype) * gradient / (mx.sqrt(v) + self.eps)
 
 
-class Adagrad(Optimizer):
+class Adagrad(_WithMoments):
     """v = v + g^2; w = w - learning_rate * g / (sqrt(v) + eps) (Duchi et al. 2011).
 
     State: v. Raises ValueError for a negative eps.
+
+    >>> optimizer = Adagrad(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.1], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, eps: float = 1e-8):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.eps = eps
-        _not_negative("Adagrad", "eps", eps)
-
-    def init_single(self, parameter: mx.array, state: dict):
-        state["v"] = mx.zeros_like(parameter)
+        self._begin(learning_rate, eps=eps)
+        self._check_not_negative("eps")
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         state["v"] = v = state["v"] + mx.square(gradient)
         return parameter - self._rate(gradient.dtype) * gradient / (mx.sqrt(v) + self.eps)
 
 
-class AdaDelta(Optimizer):
+class AdaDelta(_WithMoments):
     """v = rho v + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(v + eps) g; u = rho u + (1 - rho) d^2; w = w - rate * d.
 
     State: v, u. Raises ValueError for a negative rho or eps. Source: Zeiler 2012, arXiv:1212.5701.
+
+    >>> optimizer = AdaDelta(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.999684, 1.00032], dtype=float32)}
     """
 
-    def __init__(self, learning_rate: Schedule, rho: float = 0.9, eps: float = 1e-6):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.rho = rho
-        self.eps = eps
-        _not_negative("AdaDelta", "rho", rho)
-        _not_negative("AdaDelta", "eps", eps)
+    _moments = ("v", "u")
 
-    def init_single(self, parameter: mx.array, state: dict):
-        state["v"] = mx.zeros_like(parameter)
-        state["u"] = mx.zeros_like(parameter)
+    def __init__(self, learning_rate: Schedule, rho: float = 0.9, eps: float = 1e-6):
+        self._begin(learning_rate, rho=rho, eps=eps)
+        self._check_not_negative("rho", "eps")
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         rho, eps = self.rho, self.eps
@@ -123,12 +133,18 @@ class AdaDelta(Optimizer):
         return parameter - self._rate(gradient.dtype) * delta
 
 
-class Adam(Optimizer):
+class Adam(_WithMoments):
     """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; w = w - learning_rate * m / (sqrt(v) + eps).
 
     With ``bias_correction`` m and v are divided by 1 - b1^t and 1 - b2^t. State: m, v.
     Source: Kingma and Ba 2014, arXiv:1412.6980.
+
+    >>> optimizer = Adam(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.683772, 1.31623], dtype=float32)}
     """
+
+    _moments = ("m", "v")
 
     def __init__(
         self,
@@ -137,15 +153,7 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         bias_correction: bool = False,
     ):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.betas = betas
-        self.eps = eps
-        self.bias_correction = bias_correction
-
-    def init_single(self, parameter: mx.array, state: dict):
-        state["m"] = mx.zeros_like(parameter)
-        state["v"] = mx.zeros_like(parameter)
+        self._begin(learning_rate, betas=betas, eps=eps, bias_correction=bias_correction)
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         b1, b2 = self.betas
@@ -160,7 +168,12 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam after shrinking the weights by learning_rate * weight_decay (Loshchilov and Hutter, arXiv:1711.05101)."""
+    """Adam after shrinking the weights by learning_rate * weight_decay (Loshchilov and Hutter, arXiv:1711.05101).
+
+    >>> optimizer = AdamW(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.682772, 1.31523], dtype=float32)}
+    """
 
     def __init__(
         self,
@@ -182,14 +195,15 @@ class Adamax(Adam):
     """Adam with the infinity norm: v = max(b2 v, |g|), and v in place of its root. State: m, v.
 
     Raises ValueError for a negative eps.
+
+    >>> optimizer = Adamax(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.99, 1.01], dtype=float32)}
     """
 
     def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.999], eps: float = 1e-8):
         super().__init__(learning_rate, betas, eps)
-        _not_negative("Adamax", "eps", eps)
-
-    def init_single(self, parameter: mx.array, state: dict):
-        super().init_single(parameter, state)
+        self._check_not_negative("eps")
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         b1, b2 = self.betas
@@ -198,20 +212,20 @@ class Adamax(Adam):
         return parameter - self._rate(gradient.dtype) * m / (v + self.eps)
 
 
-class Lion(Optimizer):
+class Lion(_WithMoments):
     """w = w - learning_rate * (sign(b1 m + (1 - b1) g) + weight_decay * w); m = b2 m + (1 - b2) g. State: m.
 
     Source: Chen et al. 2023, arXiv:2302.06675, which recommends a learning rate 3 to 10 times below AdamW's.
+
+    >>> optimizer = Lion(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.9, 1.1], dtype=float32)}
     """
 
-    def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.99], weight_decay: float = 0.0):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.betas = betas
-        self.weight_decay = weight_decay
+    _moments = ("m",)
 
-    def init_single(self, parameter: mx.array, state: dict):
-        state["m"] = mx.zeros_like(parameter)
+    def __init__(self, learning_rate: Schedule, betas: List[float] = [0.9, 0.99], weight_decay: float = 0.0):
+        self._begin(learning_rate, betas=betas, weight_decay=weight_decay)
 
     def apply_single(self, gradient: mx.array, parameter: mx.array, state: dict):
         b1, b2 = self.betas
@@ -223,13 +237,17 @@ class Lion(Optimizer):
         return parameter - rate * direction
 
 
-class Adafactor(Optimizer):
+class Adafactor(_WithMoments):
     """Adam whose second moments of a matrix are kept as a row and a column (Shazeer and Stern, arXiv:1804.04235).
 
     With ``relative_step`` the learning rate follows from the step: min(1e-2, 1 / sqrt(t)), or with ``warmup_init``
     min(1e-6 t, 1 / sqrt(t)). ``scale_parameter`` multiplies it by max(eps[1], RMS(w)). The update's RMS is kept below
     ``clip_threshold``; the running mean has the weight 1 - t ** decay_rate; ``beta_1`` adds a first moment.
     State: exp_avg_sq_row and exp_avg_sq_col for two or more dimensions, else exp_avg_sq; with beta_1 exp_avg.
+
+    >>> optimizer = Adafactor()
+    >>> optimizer.apply_gradients({"w": mx.array([1.0, -2.0])}, {"w": mx.array([1.0, 1.0])})
+    {'w': array([0.99, 1.01], dtype=float32)}
     """
 
     def __init__(
@@ -244,17 +262,17 @@ class Adafactor(Optimizer):
         relative_step: bool = True,
         warmup_init: bool = False,
     ):
-        super().__init__()
-        if learning_rate is not None:
-            self._maybe_schedule("learning_rate", learning_rate)
-        self.eps = eps
-        self.clip_threshold = clip_threshold
-        self.decay_rate = decay_rate
-        self.beta_1 = beta_1
-        self.weight_decay = weight_decay
-        self.scale_parameter = scale_parameter
-        self.relative_step = relative_step
-        self.warmup_init = warmup_init
+        self._begin(
+            learning_rate,
+            eps=eps,
+            clip_threshold=clip_threshold,
+            decay_rate=decay_rate,
+            beta_1=beta_1,
+            weight_decay=weight_decay,
+            scale_parameter=scale_parameter,
+            relative_step=relative_step,
+            warmup_init=warmup_init,
+        )
 
     def init_single(self, parameter: mx.array, state: dict):
         shape, dtype = parameter.shape, parameter.dtype
@@ -308,12 +326,16 @@ class Adafactor(Optimizer):
         return parameter - update
 
 
-class Muon(Optimizer):
+class Muon(_WithMoments):
     """Momentum whose update of a matrix is made orthogonal by Newton and Schulz (Jordan et al. 2024).
 
     v = momentum * v + (1 - momentum) * g; more than two dimensions are flattened to a matrix (rows, the rest), and
     fewer are updated without it. Embeddings and the output layer are better left to AdamW, see MultiOptimizer.
     State: v. Source: https://kellerjordan.github.io/posts/muon
+
+    >>> optimizer = Muon(learning_rate=0.1)
+    >>> optimizer.apply_gradients({"w": mx.array([[1.0, 0.0], [0.0, 1.0]])}, {"w": mx.zeros((2, 2))})["w"].shape
+    (2, 2)
     """
 
     #: a quintic whose iterates draw singular values near 1 fast; from the post
@@ -327,15 +349,7 @@ class Muon(Optimizer):
         nesterov: bool = True,
         ns_steps: int = 5,
     ):
-        super().__init__()
-        self._maybe_schedule("learning_rate", learning_rate)
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.nesterov = nesterov
-        self.ns_steps = ns_steps
-
-    def init_single(self, parameter: mx.array, state: dict):
-        state["v"] = mx.zeros_like(parameter)
+        self._begin(learning_rate, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov, ns_steps=ns_steps)
 
     def _orthogonalize(self, x):
         """The nearest matrix with orthonormal rows or columns, about."""

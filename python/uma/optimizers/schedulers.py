@@ -12,12 +12,22 @@ def _check_steps(owner, name, steps):
 
 
 def exponential_decay(init: float, decay_rate: float) -> Callable:
-    """``init * decay_rate ** step``."""
+    """``init * decay_rate ** step``.
+
+    >>> schedule = exponential_decay(1.0, 0.9)
+    >>> [round(float(schedule(step)), 4) for step in (0, 5, 10, 15)]
+    [1.0, 0.5905, 0.3487, 0.2059]
+    """
     return lambda step: init * decay_rate**step
 
 
 def step_decay(init: float, decay_rate: float, step_size: int) -> Callable:
-    """``init * decay_rate ** (step // step_size)``; ValueError unless step_size > 0."""
+    """``init * decay_rate ** (step // step_size)``; ValueError unless step_size > 0.
+
+    >>> schedule = step_decay(1.0, 0.5, 5)
+    >>> [round(float(schedule(step)), 4) for step in (0, 5, 10, 15)]
+    [1.0, 0.5, 0.25, 0.125]
+    """
     _check_steps("step_decay", "step_size", step_size)
     return lambda step: init * decay_rate ** (step // step_size)
 
@@ -26,6 +36,10 @@ def cosine_decay(init: float, decay_steps: int, end: float = 0.0) -> Callable:
     """Half a cosine from ``init`` to ``end`` in ``decay_steps``, then ``end``; ValueError unless decay_steps > 0.
 
     Source: Loshchilov and Hutter 2016, arXiv:1608.03983.
+
+    >>> schedule = cosine_decay(1.0, 10)
+    >>> [round(float(schedule(step)), 4) for step in (0, 5, 10, 15)]
+    [1.0, 0.5, 0.0, 0.0]
     """
     _check_steps("cosine_decay", "decay_steps", decay_steps)
 
@@ -37,7 +51,12 @@ def cosine_decay(init: float, decay_steps: int, end: float = 0.0) -> Callable:
 
 
 def linear_schedule(init: float, end: float, steps: int) -> Callable:
-    """A line from ``init`` to ``end`` in ``steps``, then ``end``; ValueError unless steps > 0."""
+    """A line from ``init`` to ``end`` in ``steps``, then ``end``; ValueError unless steps > 0.
+
+    >>> schedule = linear_schedule(0.0, 1.0, 10)
+    >>> [round(float(schedule(step)), 4) for step in (0, 5, 10, 15)]
+    [0.0, 0.5, 1.0, 1.0]
+    """
     _check_steps("linear_schedule", "steps", steps)
     slope = (end - init) / steps
     return lambda step: mx.minimum(step, steps) * slope + init
@@ -50,6 +69,10 @@ def join_schedules(schedules: List[Callable], boundaries: List[int]) -> Callable
 
         warmup = linear_schedule(0.0, 1e-3, 100)
         rate = join_schedules([warmup, cosine_decay(1e-3, 1000)], [100])
+
+    >>> schedule = join_schedules([linear_schedule(0.0, 1.0, 10), step_decay(1.0, 0.5, 5)], [10])
+    >>> [round(float(schedule(step)), 4) for step in (0, 5, 10, 15)]
+    [0.0, 0.5, 1.0, 0.5]
     """
     if not schedules:
         raise ValueError("[join_schedules] at least one schedule is needed")

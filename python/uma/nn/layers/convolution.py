@@ -30,67 +30,52 @@ def check_groups(owner, in_channels, groups):
         raise ValueError(f"[{owner}] in_channels ({in_channels}) must be divisible by groups ({groups})")
 
 
-class _Conv(Module):
-    """What the convolutions share: the printed form and the call."""
+class ConvolutionBase(Module):
+    """What all convolutions share: the parameters and the call. A class names its function of uma.core, the number
+    of its axes, and what that function takes behind the dilation."""
 
+    _function = None
+    _axes = 1
+    _behind = ()
+
+    def _build(self, in_channels, out_channels, kernel_size, stride, padding, dilation, bias, groups=1):
+        owner = type(self).__name__
+        kernel = per_axis(kernel_size, self._axes, owner, "kernel_size")
+        check_groups(owner, in_channels, groups)
+        self.weight = conv_weights(in_channels, out_channels, kernel, groups)
+        if bias:
+            self.bias = mx.zeros((out_channels,))
+        self.padding = self._sizes(padding, "padding")
+        self.stride = self._sizes(stride, "stride")
+        self.dilation = dilation
+
+    def _sizes(self, value, name):
+        return value if self._axes == 1 else per_axis(value, self._axes, type(self).__name__, name)
+
+    def _kernel(self):
+        """As it is printed."""
+        _, *kernel, _ = self.weight.shape
+        return kernel[0] if len(kernel) == 1 else tuple(kernel)
+
+    def __call__(self, x):
+        behind = [getattr(self, name) for name in self._behind]
+        y = self._function(x, self.weight, self.stride, self.padding, self.dilation, *behind)
+        return y + self.bias if "bias" in self else y
+
+
+class _Conv(ConvolutionBase):
     def _extra_repr(self):
-        _, *kernel, channels = self.weight.shape
         groups = getattr(self, "groups", None)
-        kernel = kernel[0] if len(kernel) == 1 else tuple(kernel)
         return (
-            f"{channels * (groups or 1)}, {self.weight.shape[0]}, kernel_size={kernel}, stride={self.stride}, "
-            f"padding={self.padding}, dilation={self.dilation}, "
+            f"{self.weight.shape[-1] * (groups or 1)}, {self.weight.shape[0]}, kernel_size={self._kernel()}, "
+            f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
             + (f"groups={groups}, " if groups is not None else "")
             + f"bias={'bias' in self}"
         )
 
-    def _convolve(self, convolution, x, *args):
-        y = convolution(x, self.weight, self.stride, self.padding, self.dilation, *args)
-        return y + self.bias if "bias" in self else y
 
-
-class Conv1d(_Conv):
-    """Convolution over a sequence.
-
-    shapes   x (N, L, in_channels) -> (N, L', out_channels);
-             weight (out_channels, kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel_size), bias zero
-    Raises ValueError if groups does not divide in_channels.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int,
-        stride: int = 1,
-        padding: int = 0,
-        dilation: int = 1,
-        groups: int = 1,
-        bias: bool = True,
-    ):
-        super().__init__()
-        check_groups("Conv1d", in_channels, groups)
-        self.weight = conv_weights(in_channels, out_channels, (kernel_size,), groups)
-        if bias:
-            self.bias = mx.zeros((out_channels,))
-        self.padding = padding
-        self.dilation = dilation
-        self.stride = stride
-        self.groups = groups
-
-    def __call__(self, x):
-        return self._convolve(mx.conv1d, x, self.groups)
-
-
-class Conv2d(_Conv):
-    """Convolution over an image.
-
-    shapes   x (N, H, W, in_channels) -> (N, H', W', out_channels);
-             weight (out_channels, *kernel_size, in_channels / groups), bias (out_channels,)
-    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel area), bias zero
-    Sizes are an integer or one for each of (H, W). Raises ValueError if groups does not divide in_channels.
-    """
+class _GroupedConv(_Conv):
+    _behind = ("groups",)
 
     def __init__(
         self,
@@ -104,18 +89,34 @@ class Conv2d(_Conv):
         bias: bool = True,
     ):
         super().__init__()
-        check_groups("Conv2d", in_channels, groups)
-        kernel = per_axis(kernel_size, 2, "Conv2d", "kernel_size")
-        self.weight = conv_weights(in_channels, out_channels, kernel, groups)
-        if bias:
-            self.bias = mx.zeros((out_channels,))
-        self.padding = per_axis(padding, 2, "Conv2d", "padding")
-        self.stride = per_axis(stride, 2, "Conv2d", "stride")
-        self.dilation = dilation
+        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias, groups)
         self.groups = groups
 
-    def __call__(self, x):
-        return self._convolve(mx.conv2d, x, self.groups)
+
+class Conv1d(_GroupedConv):
+    """Convolution over a sequence.
+
+    shapes   x (N, L, in_channels) -> (N, L', out_channels);
+             weight (out_channels, kernel_size, in_channels / groups), bias (out_channels,)
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel_size), bias zero
+    Raises ValueError if groups does not divide in_channels.
+    """
+
+    _function = staticmethod(mx.conv1d)
+    _axes = 1
+
+
+class Conv2d(_GroupedConv):
+    """Convolution over an image.
+
+    shapes   x (N, H, W, in_channels) -> (N, H', W', out_channels);
+             weight (out_channels, *kernel_size, in_channels / groups), bias (out_channels,)
+    start    weight from U(-k, k) with k = 1 / sqrt(in_channels / groups * kernel area), bias zero
+    Sizes are an integer or one for each of (H, W). Raises ValueError if groups does not divide in_channels.
+    """
+
+    _function = staticmethod(mx.conv2d)
+    _axes = 2
 
 
 class Conv3d(_Conv):
@@ -127,6 +128,9 @@ class Conv3d(_Conv):
     Sizes are an integer or one for each of (D, H, W).
     """
 
+    _function = staticmethod(mx.conv3d)
+    _axes = 3
+
     def __init__(
         self,
         in_channels: int,
@@ -138,13 +142,4 @@ class Conv3d(_Conv):
         bias: bool = True,
     ):
         super().__init__()
-        kernel = per_axis(kernel_size, 3, "Conv3d", "kernel_size")
-        self.weight = conv_weights(in_channels, out_channels, kernel)
-        if bias:
-            self.bias = mx.zeros((out_channels,))
-        self.padding = per_axis(padding, 3, "Conv3d", "padding")
-        self.stride = per_axis(stride, 3, "Conv3d", "stride")
-        self.dilation = dilation
-
-    def __call__(self, x):
-        return self._convolve(mx.conv3d, x)
+        self._build(in_channels, out_channels, kernel_size, stride, padding, dilation, bias)

@@ -125,22 +125,70 @@ def shard_linear(
     return (AllToShardedLinear if to_sharded else ShardedToAllLinear).from_linear(module, **options)
 
 
-def _check_divides(what, dims, group):
-    if dims % group.size() != 0:
-        raise ValueError(f"[shard] the {what} of size {dims} cannot be divided among {group.size()} processes")
-
-
 class _ShardedLinear(Module):
-    """What the sharded layers share."""
+    """What the sharded layers share. A class says which side of the matrix (output, input) is divided."""
 
     _predicate = None
+    _side = 0
+
+    def _join(self, input_dims, output_dims, group):
+        """Extents (rows, columns) of this process's part of the matrix."""
+        self.group = group or mx.distributed.init()
+        extents, size = [output_dims, input_dims], self.group.size()
+        if extents[self._side] % size != 0:
+            what = ("output", "input")[self._side]
+            raise ValueError(
+                f"[shard] the {what} of size {extents[self._side]} cannot be divided among {size} processes"
+            )
+        extents[self._side] //= size
+        return tuple(extents)
+
+    def _dims_repr(self, rows, columns):
+        extents = [rows, columns]
+        extents[self._side] *= self.group.size()
+        return f"input_dims={extents[1]}, output_dims={extents[0]}, bias={'bias' in self}"
 
     def _fill_from(self, layer, segments, group):
         self.update(_shard(layer.parameters(), type(self)._predicate(segments), group))
         return self
 
 
-class AllToShardedLinear(_ShardedLinear):
+class _ShardedFloatLinear(_ShardedLinear):
+    """Those that are made from a Linear."""
+
+    def __init__(
+        self,
+        input_dims: int,
+        output_dims: int,
+        bias: bool = True,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        super().__init__()
+        rows, columns = self._join(input_dims, output_dims, group)
+        bound = math.sqrt(1 / input_dims)
+        (self.weight,) = uniform_weights(bound, (rows, columns))
+        if bias:
+            (self.bias,) = uniform_weights(bound, (rows,))
+
+    def _extra_repr(self) -> str:
+        return self._dims_repr(*self.weight.shape)
+
+    @classmethod
+    def from_linear(
+        cls,
+        linear_layer: Module,
+        *,
+        segments: Union[int, list] = 1,
+        group: Optional[mx.distributed.Group] = None,
+    ):
+        """This process's shard of a Linear; ``segments`` as in ``shard_inplace``."""
+        group = group or mx.distributed.init()
+        output_dims, input_dims = linear_layer.weight.shape
+        layer = cls(input_dims, output_dims, "bias" in linear_layer, group)
+        return layer._fill_from(linear_layer, segments, group)
+
+
+class AllToShardedLinear(_ShardedFloatLinear):
     """Each process has some rows of the matrix: all get the same input, each gives its part of the output.
 
     shapes   x (..., input_dims) -> (..., output_dims / processes); weight (output_dims / processes, input_dims)
@@ -149,26 +197,7 @@ class AllToShardedLinear(_ShardedLinear):
     """
 
     _predicate = staticmethod(_all_to_sharded)
-
-    def __init__(
-        self,
-        input_dims: int,
-        output_dims: int,
-        bias: bool = True,
-        group: Optional[mx.distributed.Group] = None,
-    ):
-        super().__init__()
-        self.group = group or mx.distributed.init()
-        _check_divides("output", output_dims, self.group)
-        rows = output_dims // self.group.size()
-        bound = math.sqrt(1 / input_dims)
-        (self.weight,) = uniform_weights(bound, (rows, input_dims))
-        if bias:
-            (self.bias,) = uniform_weights(bound, (rows,))
-
-    def _extra_repr(self) -> str:
-        rows, input_dims = self.weight.shape
-        return f"input_dims={input_dims}, output_dims={rows * self.group.size()}, bias={'bias' in self}"
+    _side = 0
 
     def __call__(self, x: mx.array) -> mx.array:
         x = sum_gradients(self.group)(x)
@@ -176,22 +205,8 @@ class AllToShardedLinear(_ShardedLinear):
             return mx.addmm(self["bias"], x, self["weight"].T)
         return x @ self["weight"].T
 
-    @classmethod
-    def from_linear(
-        cls,
-        linear_layer: Module,
-        *,
-        segments: Union[int, list] = 1,
-        group: Optional[mx.distributed.Group] = None,
-    ):
-        """This process's shard of a Linear; ``segments`` as in ``shard_inplace``."""
-        group = group or mx.distributed.init()
-        output_dims, input_dims = linear_layer.weight.shape
-        layer = cls(input_dims, output_dims, "bias" in linear_layer, group)
-        return layer._fill_from(linear_layer, segments, group)
 
-
-class ShardedToAllLinear(_ShardedLinear):
+class ShardedToAllLinear(_ShardedFloatLinear):
     """Each process has some columns of the matrix and that part of the input; all get the sum as output.
 
     shapes   x (..., input_dims / processes) -> (..., output_dims); weight (output_dims, input_dims / processes),
@@ -200,47 +215,38 @@ class ShardedToAllLinear(_ShardedLinear):
     """
 
     _predicate = staticmethod(_sharded_to_all)
+    _side = 1
+
+    def __call__(self, x: mx.array) -> mx.array:
+        y = mx.distributed.all_sum(x @ self["weight"].T, group=self.group)
+        return y + self["bias"] if "bias" in self else y
+
+
+class _QuantizedShardedLinear(_Quantized, _ShardedLinear):
+    """What the quantized sharded layers share: always frozen, made from a QuantizedLinear."""
 
     def __init__(
         self,
         input_dims: int,
         output_dims: int,
         bias: bool = True,
+        group_size: int = 64,
+        bits: int = 4,
+        mode: str = "affine",
         group: Optional[mx.distributed.Group] = None,
     ):
         super().__init__()
-        self.group = group or mx.distributed.init()
-        _check_divides("input", input_dims, self.group)
+        self._settings(mode, group_size, bits)
+        rows, columns = self._join(input_dims, output_dims, group)
         bound = math.sqrt(1 / input_dims)
-        (self.weight,) = uniform_weights(bound, (output_dims, input_dims // self.group.size()))
+        self._store(mx.random.uniform(low=-bound, high=bound, shape=(rows, columns)))
         if bias:
-            (self.bias,) = uniform_weights(bound, (output_dims,))
+            self.bias = mx.zeros((rows,))
+        self.freeze()
 
     def _extra_repr(self) -> str:
-        output_dims, columns = self.weight.shape
-        return f"input_dims={columns * self.group.size()}, output_dims={output_dims}, bias={'bias' in self}"
-
-    def __call__(self, x: mx.array) -> mx.array:
-        y = mx.distributed.all_sum(x @ self["weight"].T, group=self.group)
-        return y + self["bias"] if "bias" in self else y
-
-    @classmethod
-    def from_linear(
-        cls,
-        linear_layer: Module,
-        *,
-        segments: Union[int, list] = 1,
-        group: Optional[mx.distributed.Group] = None,
-    ):
-        """This process's shard of a Linear; ``segments`` as in ``shard_inplace``."""
-        group = group or mx.distributed.init()
-        output_dims, input_dims = linear_layer.weight.shape
-        layer = cls(input_dims, output_dims, "bias" in linear_layer, group)
-        return layer._fill_from(linear_layer, segments, group)
-
-
-class _QuantizedShardedLinear(_Quantized, _ShardedLinear):
-    """What the quantized sharded layers share: always frozen, made from a QuantizedLinear."""
+        dims = self._dims_repr(self.weight.shape[0], self._input_dims())
+        return f"{dims}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
 
     def unfreeze(self, *args, **kwargs):
         """As Module.unfreeze, but this layer's own arrays stay frozen."""
@@ -273,33 +279,7 @@ class QuantizedAllToShardedLinear(_QuantizedShardedLinear):
     """AllToShardedLinear with a quantized matrix, frozen."""
 
     _predicate = staticmethod(_all_to_sharded)
-
-    def __init__(
-        self,
-        input_dims: int,
-        output_dims: int,
-        bias: bool = True,
-        group_size: int = 64,
-        bits: int = 4,
-        mode: str = "affine",
-        group: Optional[mx.distributed.Group] = None,
-    ):
-        super().__init__()
-        self._settings(mode, group_size, bits)
-        self.group = group or mx.distributed.init()
-        _check_divides("output", output_dims, self.group)
-        rows = output_dims // self.group.size()
-        bound = math.sqrt(1 / input_dims)
-        self._store(mx.random.uniform(low=-bound, high=bound, shape=(rows, input_dims)))
-        if bias:
-            self.bias = mx.zeros((rows,))
-        self.freeze()
-
-    def _extra_repr(self) -> str:
-        return (
-            f"input_dims={self._input_dims()}, output_dims={self.weight.shape[0] * self.group.size()}, "
-            f"bias={'bias' in self}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
-        )
+    _side = 0
 
     def __call__(self, x: mx.array) -> mx.array:
         y = self._multiply(sum_gradients(self.group)(x))
@@ -310,33 +290,7 @@ class QuantizedShardedToAllLinear(_QuantizedShardedLinear):
     """ShardedToAllLinear with a quantized matrix, frozen."""
 
     _predicate = staticmethod(_sharded_to_all)
-
-    def __init__(
-        self,
-        input_dims: int,
-        output_dims: int,
-        bias: bool = True,
-        group_size: int = 64,
-        bits: int = 4,
-        mode: str = "affine",
-        group: Optional[mx.distributed.Group] = None,
-    ):
-        super().__init__()
-        self._settings(mode, group_size, bits)
-        self.group = group or mx.distributed.init()
-        _check_divides("input", input_dims, self.group)
-        bound = math.sqrt(1 / input_dims)
-        columns = input_dims // self.group.size()
-        self._store(mx.random.uniform(low=-bound, high=bound, shape=(output_dims, columns)))
-        if bias:
-            self.bias = mx.zeros((output_dims,))
-        self.freeze()
-
-    def _extra_repr(self) -> str:
-        return (
-            f"input_dims={self._input_dims() * self.group.size()}, output_dims={self.weight.shape[0]}, "
-            f"bias={'bias' in self}, group_size={self.group_size}, bits={self.bits}, mode={self.mode}"
-        )
+    _side = 1
 
     def __call__(self, x: mx.array) -> mx.array:
         y = mx.distributed.all_sum(self._multiply(x), group=self.group)

@@ -66,7 +66,33 @@ class MultiHeadAttention(Module):
 
 
 class _Block(Module):
-    """A residual block: x + f(norm(x)), or norm(x + f(x)) where the norm does not come first."""
+    """What a layer is made of: attentions and a perceptron, each with a norm, a dropout and a residual, which is
+    x + f(norm(x)), or norm(x + f(x)) where the norm does not come first."""
+
+    _attentions = ()
+
+    def __init__(
+        self,
+        dims: int,
+        num_heads: int,
+        mlp_dims: Optional[int] = None,
+        dropout: float = 0.0,
+        activation: Callable[[Any], Any] = relu,
+        norm_first: bool = True,
+    ):
+        super().__init__()
+        mlp_dims = mlp_dims or dims * 4
+        for name in self._attentions:
+            setattr(self, name, MultiHeadAttention(dims, num_heads))
+        residuals = range(1, len(self._attentions) + 2)
+        for i in residuals:
+            setattr(self, f"ln{i}", LayerNorm(dims))
+        self.linear1 = Linear(dims, mlp_dims)
+        self.linear2 = Linear(mlp_dims, dims)
+        for i in residuals:
+            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = activation
+        self.norm_first = norm_first
 
     def _residual(self, x, norm, f):
         return x + f(norm(x)) if self.norm_first else norm(x + f(x))
@@ -81,42 +107,17 @@ class TransformerEncoderLayer(_Block):
     shapes   x (N, L, dims) -> the same; mask as in MultiHeadAttention
     """
 
-    def __init__(
-        self,
-        dims: int,
-        num_heads: int,
-        mlp_dims: Optional[int] = None,
-        dropout: float = 0.0,
-        activation: Callable[[Any], Any] = relu,
-        norm_first: bool = True,
-    ):
-        super().__init__()
-        mlp_dims = mlp_dims or dims * 4
-        self.attention = MultiHeadAttention(dims, num_heads)
-        self.ln1 = LayerNorm(dims)
-        self.ln2 = LayerNorm(dims)
-        self.linear1 = Linear(dims, mlp_dims)
-        self.linear2 = Linear(mlp_dims, dims)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = activation
-        self.norm_first = norm_first
+    _attentions = ("attention",)
 
     def __call__(self, x, mask):
         x = self._residual(x, self.ln1, lambda y: self.dropout1(self.attention(y, y, y, mask)))
         return self._residual(x, self.ln2, lambda y: self._mlp(y, self.dropout2))
 
 
-def _run(layers, checkpointed, x, *args):
-    from ..utils import checkpoint  # late: utils knows Module, this file is one of its layers
+class _Stack(Module):
+    """Layers, one after the other, and a norm at the end."""
 
-    for layer in layers:
-        x = (checkpoint(layer) if checkpointed else layer)(x, *args)
-    return x
-
-
-class TransformerEncoder(Module):
-    """``num_layers`` encoder layers and a LayerNorm; with ``checkpoint`` a layer is computed again for its gradient."""
+    _layer = None
 
     def __init__(
         self,
@@ -130,15 +131,26 @@ class TransformerEncoder(Module):
         checkpoint: bool = False,
     ):
         super().__init__()
-        self.layers = [
-            TransformerEncoderLayer(dims, num_heads, mlp_dims, dropout, activation, norm_first)
-            for _ in range(num_layers)
-        ]
+        settings = (dims, num_heads, mlp_dims, dropout, activation, norm_first)
+        self.layers = [self._layer(*settings) for _ in range(num_layers)]
         self.ln = LayerNorm(dims)
         self.checkpoint = checkpoint
 
+    def _run(self, x, *args):
+        from ..utils import checkpoint  # late: utils knows Module, this file is one of its layers
+
+        for layer in self.layers:
+            x = (checkpoint(layer) if self.checkpoint else layer)(x, *args)
+        return self.ln(x)
+
+
+class TransformerEncoder(_Stack):
+    """``num_layers`` encoder layers and a LayerNorm; with ``checkpoint`` a layer is computed again for its gradient."""
+
+    _layer = TransformerEncoderLayer
+
     def __call__(self, x, mask):
-        return self.ln(_run(self.layers, self.checkpoint, x, mask))
+        return self._run(x, mask)
 
 
 class TransformerDecoderLayer(_Block):
@@ -147,29 +159,7 @@ class TransformerDecoderLayer(_Block):
     shapes   x (N, L, dims), memory (N, M, dims) -> (N, L, dims); masks as in MultiHeadAttention
     """
 
-    def __init__(
-        self,
-        dims: int,
-        num_heads: int,
-        mlp_dims: Optional[int] = None,
-        dropout: float = 0.0,
-        activation: Callable[[Any], Any] = relu,
-        norm_first: bool = True,
-    ):
-        super().__init__()
-        mlp_dims = mlp_dims or dims * 4
-        self.self_attention = MultiHeadAttention(dims, num_heads)
-        self.cross_attention = MultiHeadAttention(dims, num_heads)
-        self.ln1 = LayerNorm(dims)
-        self.ln2 = LayerNorm(dims)
-        self.ln3 = LayerNorm(dims)
-        self.linear1 = Linear(dims, mlp_dims)
-        self.linear2 = Linear(mlp_dims, dims)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
-        self.activation = activation
-        self.norm_first = norm_first
+    _attentions = ("self_attention", "cross_attention")
 
     def __call__(self, x, memory, x_mask, memory_mask):
         x = self._residual(x, self.ln1, lambda y: self.dropout1(self.self_attention(y, y, y, x_mask)))
@@ -177,30 +167,13 @@ class TransformerDecoderLayer(_Block):
         return self._residual(x, self.ln3, lambda y: self._mlp(y, self.dropout3))
 
 
-class TransformerDecoder(Module):
+class TransformerDecoder(_Stack):
     """``num_layers`` decoder layers and a LayerNorm; with ``checkpoint`` a layer is computed again for its gradient."""
 
-    def __init__(
-        self,
-        num_layers: int,
-        dims: int,
-        num_heads: int,
-        mlp_dims: Optional[int] = None,
-        dropout: float = 0.0,
-        activation=relu,
-        norm_first: bool = True,
-        checkpoint: bool = False,
-    ):
-        super().__init__()
-        self.layers = [
-            TransformerDecoderLayer(dims, num_heads, mlp_dims, dropout, activation, norm_first)
-            for _ in range(num_layers)
-        ]
-        self.ln = LayerNorm(dims)
-        self.checkpoint = checkpoint
+    _layer = TransformerDecoderLayer
 
     def __call__(self, x, memory, x_mask, memory_mask):
-        return self.ln(_run(self.layers, self.checkpoint, x, memory, x_mask, memory_mask))
+        return self._run(x, memory, x_mask, memory_mask)
 
 
 class Transformer(Module):
