@@ -87,8 +87,8 @@ class ImportedFunction {
   std::shared_ptr<State> state_;
 };
 
-/// Reads a file that export_function or an exporter wrote. Constants are views of the mapped file. throws  Io
-/// naming the path; Format naming the path and what is wrong: nothing in the file is trusted, and what is
+/// Reads a file that export_function or an exporter wrote. Constants are views of the mapped file. throws  NotFound
+/// or Io naming the path; Format naming the path and what is wrong: nothing in the file is trusted, and what is
 /// kept is bounded by its size
 ImportedFunction import_function(const std::string& path);
 

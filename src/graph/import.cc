@@ -93,7 +93,7 @@ class FileReader {
     const auto bytes = file_->bytes();
     const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     in_ = HeaderReader(all, file_->path());
-    in_.require(all.starts_with(exported::kMagic), "no file of functions: it does not begin with '{}'",
+    in_.require(all.starts_with(exported::kMagic), "no file of functions: its begin is not '{}'",
                 shown(exported::kMagic));
     const size_t front = exported::kMagic.size() + 2 * sizeof(uint64_t);
     in_ = HeaderReader(all.substr(exported::kMagic.size()), file_->path());
