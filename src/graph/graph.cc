@@ -169,7 +169,7 @@ std::vector<Signature> Graph::signatures() const {
   return all;
 }
 
-Graph Graph::for_arguments(std::vector<Signature> others) const {
+Graph Graph::for_arguments(std::vector<Signature> others, bool shapeless) const {
   const std::vector<Signature> before = signatures();
   std::vector<Extents> changed;
   for (size_t i = 0; i < others.size(); ++i)
@@ -196,7 +196,7 @@ Graph Graph::for_arguments(std::vector<Signature> others) const {
     }
     return out;
   };
-  return record(derive, std::move(others));
+  return record(derive, std::move(others), shapeless);
 }
 
 }  // namespace uma

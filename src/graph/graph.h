@@ -44,7 +44,7 @@ struct Graph {
   std::vector<array> operator()(std::span<const array> arguments) const;
   /// The same function of arguments of other extents, derived by the rules of its ops (graph/rules.h). Throws
   /// Unsupported where an op has none, Shape where a parameter of an op may be an extent that has changed.
-  Graph for_arguments(std::vector<Signature> others) const;
+  Graph for_arguments(std::vector<Signature> others, bool shapeless = false) const;
 
   /// Of every array, by its number.
   std::vector<Signature> signatures() const;

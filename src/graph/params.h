@@ -1,9 +1,10 @@
 #pragma once
-// Inside graph/ only: parameters of ops as bytes. A row of rules.cc names the members of its struct; each is
+// Inside graph/ only: parameters of ops as bytes. A row of rules*.cc names the members of its struct; each is
 // written as 64-bit words, little-endian: integers, bools and enums as numbers, floats as f64, lists behind
 // their length. The reader trusts nothing but the row.
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -15,6 +16,7 @@
 #include "fast/quantized.h"
 #include "ops/cumulative.h"
 #include "ops/fft.h"
+#include "ops/linalg.h"
 #include "ops/reduce.h"
 #include "ops/scatter.h"
 
@@ -38,29 +40,50 @@ inline constexpr int64_t kValues<ScatterMode> = 5;
 template <>
 inline constexpr int64_t kValues<PackedMode> = 4;
 template <>
+inline constexpr int64_t kValues<linalg::SvdMode> = 3;
+template <>
 inline constexpr int64_t kValues<QuantFormat> = static_cast<int64_t>(kQuantTraits.size());
 
-class Writer {
+/// Takes the parameters of an op one by one: as bytes (Writer), or as values for somebody to look at.
+class Sink {
  public:
+  virtual ~Sink() = default;
+  virtual void integer(int64_t value) = 0;
+  virtual void real(double value) = 0;
+  virtual void boolean(bool value) { integer(value); }
+  virtual void dtype(DType value) { integer(static_cast<int64_t>(value)); }
+  virtual void list(size_t items) = 0;  // so many follow
+  virtual void group(size_t) {}         // a struct: so many members follow
+
   template <class T>
   void put(const T& value) {
     if constexpr (std::is_floating_point_v<T>) {
-      word(std::bit_cast<int64_t>(static_cast<double>(value)));
+      real(static_cast<double>(value));
+    } else if constexpr (std::is_same_v<T, bool>) {
+      boolean(value);
+    } else if constexpr (std::is_same_v<T, DType>) {
+      dtype(value);
     } else if constexpr (std::is_integral_v<T> || std::is_enum_v<T>) {
-      word(static_cast<int64_t>(value));
+      integer(static_cast<int64_t>(value));
     } else if constexpr (std::is_same_v<T, PackedFormat>) {
-      put(value.mode), put(value.group), put(value.bits);
+      group(3), put(value.mode), put(value.group), put(value.bits);
     } else if constexpr (std::is_same_v<T, QuantizedMatmulParams::Weight>) {
-      put(value.format), put(value.rows), put(value.cols);
+      group(3), put(value.format), put(value.rows), put(value.cols);
     } else {
-      word(static_cast<int64_t>(value.size()));
+      list(value.size());
       for (const auto& item : value) put(item);
     }
   }
+};
+
+class Writer final : public Sink {
+ public:
+  void integer(int64_t value) override { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
+  void real(double value) override { integer(std::bit_cast<int64_t>(value)); }
+  void list(size_t items) override { integer(static_cast<int64_t>(items)); }
   std::string take() { return std::move(bytes_); }
 
  private:
-  void word(int64_t value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   std::string bytes_;
 };
 
@@ -92,6 +115,13 @@ class Reader {
       }
     }
   }
+  /// Throws Format unless it is in [lo, hi].
+  int64_t number(int64_t lo, int64_t hi) {
+    const int64_t value = word();
+    check(value >= lo && value <= hi, ErrorCode::kFormat, op_, "a parameter is {}, not {} to {}", value, lo,
+          hi);
+    return value;
+  }
   void end() const {
     check(bytes_.empty(), ErrorCode::kFormat, op_, "has {} bytes of parameters too many", bytes_.size());
   }
@@ -102,12 +132,6 @@ class Reader {
     check(bytes_.size() >= sizeof value, ErrorCode::kFormat, op_, "its parameters end too early");
     std::memcpy(&value, bytes_.data(), sizeof value);
     bytes_.remove_prefix(sizeof value);
-    return value;
-  }
-  int64_t number(int64_t lo, int64_t hi) {
-    const int64_t value = word();
-    check(value >= lo && value <= hi, ErrorCode::kFormat, op_, "a parameter is {}, not {} to {}", value, lo,
-          hi);
     return value;
   }
   std::string_view bytes_, op_;

@@ -1,58 +1,16 @@
 #include "graph/rules.h"
 
-#include <algorithm>
-#include <unordered_map>
+#include <cmath>
 
 #include "core/device.h"
-#include "fast/attention.h"
-#include "fast/layer_norm.h"
-#include "fast/registry.h"
-#include "fast/rope.h"
 #include "graph/extents.h"
-#include "graph/params.h"
+#include "graph/row.h"
 #include "ops/count.h"
 #include "ops/registry.h"
 #include "transforms/custom.h"
 
-namespace uma {
+namespace uma::rules {
 namespace {
-
-using Arrays = std::vector<array>;
-using Inputs = std::span<const array>;
-using Rule = Arrays (*)(const Node&, Inputs, const Rebuilding&);
-
-struct RuleRow {
-  Rule rule;
-  std::string (*write)(const Node&) = nullptr;  // none: not for files
-  std::shared_ptr<Node> (*read)(const OpInfo&, std::string_view) = nullptr;
-  bool spreads = false;  // knows what to do with inputs that were repeated
-};
-
-template <class P, auto... kMembers>
-RuleRow row(Rule rule, bool spreads = false) {
-  return {rule,
-          [](const Node& node) {
-            params::Writer out;
-            (out.put(node.params<P>().*kMembers), ...);
-            return out.take();
-          },
-          [](const OpInfo& op, std::string_view bytes) -> std::shared_ptr<Node> {
-            P value{};
-            params::Reader in(bytes, op.name);
-            (in.get(value.*kMembers), ...);
-            in.end();
-            return std::make_shared<NodeWith<P>>(op, default_stream(), Arrays{}, std::move(value));
-          },
-          spreads};
-}
-RuleRow plain(Rule rule, bool spreads = false) {
-  return {rule, [](const Node&) { return std::string(); },
-          [](const OpInfo& op, std::string_view bytes) {
-            params::Reader(bytes, op.name).end();
-            return std::make_shared<Node>(op, default_stream(), Arrays{});
-          },
-          spreads};
-}
 
 // -- Elementwise --
 
@@ -162,81 +120,15 @@ Arrays as_strided_rule(const Node& node, Inputs x, const Rebuilding& r) {
   return {as_strided(x[0], p.shape, p.strides, p.offset)};
 }
 
-void check_fixed(const Shape& shape, const Rebuilding& r, std::string_view op) {
-  for (const int64_t extent : shape)
-    for (const Extents& e : r.changed)
-      check(extent != e.before || extent == 1, ErrorCode::kShape, op,
-            "makes {} elements, which may be the extent {} of an argument that has {} now: record the "
-            "function for "
-            "it",
-            extent, e.before, e.now);
-}
 Arrays arange_rule(const Node& node, Inputs, const Rebuilding& r) {
   const Signature& out = r.outputs[0];
   check_fixed(out.shape, r, "arange");
   check(out.shape.size() == 1 && out.dtype != DType::bool_ && out.dtype != DType::complex64,
         ErrorCode::kShape, "arange", "gives no {} of shape {}", name_of(out.dtype), out.shape);
-  return {array::make(out.shape, out.dtype, kArange, node.params<ArangeParams>(), {})};
-}
-
-template <class P>
-Arrays random_rule(const Node& node, Inputs x, const Rebuilding& r) {
-  const P& p = node.params<P>();
-  check_fixed(p.shape, r, node.op->name);
-  check(x[0].dtype() == DType::uint32 && x[0].ndim() >= 1 && x[0].shape(-1) == 2, ErrorCode::kShape,
-        node.op->name, "takes keys of shape (..., 2), not {} of {}", x[0].shape(), name_of(x[0].dtype()));
-  Shape shape(x[0].shape().begin(), x[0].shape().end() - 1);
-  for (const int64_t extent : p.shape) {
-    check(extent >= 0, ErrorCode::kShape, node.op->name, "shape {} has a negative extent", p.shape);
-    shape.push_back(extent);
-  }
-  DType d = DType::float32;
-  if constexpr (std::is_same_v<P, random::BitsParams>) {
-    check(p.width == 1 || p.width == 2 || p.width == 4, ErrorCode::kInvalidArgument, "bits", "a width of {}",
-          p.width);
-    d = p.width == 1 ? DType::uint8 : p.width == 2 ? DType::uint16 : DType::uint32;
-  }
-  return {array::make(std::move(shape), d, *node.op, p, {x[0]})};
-}
-
-// -- Along axes --
-
-Arrays reduce_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<ReduceParams>();
-  if (p.axes.empty()) return {x[0]};
-  static constexpr array (*kFunctions[])(const array&, const Axes&, bool) = {&sum, &prod, &max,
-                                                                             &min, &all,  &any};
-  return {kFunctions[static_cast<size_t>(p.kind)](x[0], {p.axes.begin(), p.axes.end()}, true)};
-}
-Arrays arg_reduce_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<ArgReduceParams>();
-  return {p.largest ? argmax(x[0], p.axis, true) : argmin(x[0], p.axis, true)};
-}
-Arrays scan_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<ScanParams>();
-  return {(p.product ? cumprod : cumsum)(x[0], -1, p.reverse, p.inclusive)};
-}
-Arrays cumulative_rule(const Node& node, Inputs x, const Rebuilding&) {
-  static constexpr array (*kFunctions[])(const array&, int, bool, bool) = {&cummax, &cummin, &logcumsumexp};
-  return {kFunctions[static_cast<size_t>(node.params<CumulativeParams>().kind)](x[0], -1, false, true)};
-}
-Arrays fft_rule(const Node& node, Inputs x, const Rebuilding& r) {
-  const auto& p = node.params<fft::FftParams>();
-  const int axis = normalize_axis(p.axis, x[0].ndim(), "fft");
-  check(x[0].shape(axis) == r.inputs[0].shape[static_cast<size_t>(axis)], ErrorCode::kShape, "fft",
-        "was recorded for {} points, and there are {}: record the function for it",
-        r.inputs[0].shape[static_cast<size_t>(axis)], x[0].shape(axis));
-  const bool half = p.kind == fft::Kind::inverse_real, from_real = p.kind == fft::Kind::real;
-  const bool last = axis == static_cast<int>(x[0].ndim()) - 1;
-  check(p.n > 0 && (half ? p.n / 2 + 1 : p.n) == x[0].shape(axis) && (last || !(half || from_real)) &&
-            x[0].dtype() == (from_real ? DType::float32 : DType::complex64),
-        ErrorCode::kShape, "fft", "{} points along axis {} of {} {}", p.n, axis, name_of(x[0].dtype()),
-        x[0].shape());
-  Shape shape = x[0].shape();
-  if (from_real) shape.back() = p.n / 2 + 1;
-  if (half) shape.back() = p.n;
-  return {array::make(shape, half ? DType::float32 : DType::complex64, kFft,
-                      fft::FftParams{p.kind, axis, p.n, p.scale}, {x[0]})};
+  const auto& p = node.params<ArangeParams>();
+  check(std::isfinite(p.start) && std::isfinite(p.step), ErrorCode::kInvalidArgument, "arange",
+        "starts at {}, in steps of {}", p.start, p.step);
+  return {array::make(out.shape, out.dtype, kArange, p, {})};
 }
 
 // -- By indices --
@@ -256,56 +148,7 @@ Arrays scatter_rule(const Node& node, Inputs x, const Rebuilding&) {
   const auto& p = node.params<ScatterParams>();
   const size_t n = p.axes.size();
   check(x.size() == n + 2, ErrorCode::kShape, "scatter", "{} inputs for {} axes", x.size(), n);
-  // Its inputs are x, the indices, the updates.
-  return {scatter(x[0], {x.begin() + 1, x.end() - 1}, x.back(), p.axes, p.mode)};
-}
-
-// -- fast --
-
-std::optional<array> maybe(Inputs x, size_t i, bool there = true) {
-  return there && i < x.size() ? std::optional(x[i]) : std::nullopt;
-}
-Arrays layer_norm_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<LayerNormParams>();
-  check(x.size() == size_t{1} + p.has_weight + p.has_bias, ErrorCode::kShape, "layer_norm", "has {} inputs",
-        x.size());
-  return {layer_norm(x[0], maybe(x, 1, p.has_weight), maybe(x, p.has_weight ? 2 : 1, p.has_bias), p.eps)};
-}
-Arrays rope_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<RopeParams>();
-  return {rope(x[0], p.dims, p.traditional, p.base, p.scale, p.offset, maybe(x, 1))};
-}
-Arrays attention_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<AttentionParams>();
-  check(x.size() == size_t{3} + p.has_mask, ErrorCode::kShape, node.op->name, "has {} inputs", x.size());
-  return {scaled_dot_product_attention(x[0], x[1], x[2],
-                                       {p.scale, p.causal, p.window, p.softcap, maybe(x, 3, p.has_mask)})};
-}
-Arrays quantized_matmul_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const auto& p = node.params<QuantizedMatmulParams>();
-  check(x.size() == p.weights.size() + 1, ErrorCode::kShape, node.op->name, "{} inputs for {} weights",
-        x.size(), p.weights.size());
-  std::vector<QuantizedMatrix> ws;
-  for (size_t i = 0; i < p.weights.size(); ++i)
-    ws.push_back({x[i + 1], p.weights[i].format, p.weights[i].rows, p.weights[i].cols});
-  return quantized_matmul(x[0], ws, p.exact);
-}
-QuantizedMatrix matrix_of(const Node& node, const array& blocks) {
-  const auto& p = node.params<QuantizedParams>();
-  return {blocks, p.format, p.rows, p.cols};
-}
-PackedFormat checked(const PackedFormat& f) {
-  static constexpr const char* kModes[] = {"affine", "mxfp4", "mxfp8", "nvfp4"};
-  return PackedFormat::make(kModes[static_cast<size_t>(f.mode)], f.group, f.bits);
-}
-Arrays packed_dequantize_rule(const Node& node, Inputs x, const Rebuilding& r) {
-  return {
-      dequantize(x[0], x[1], maybe(x, 2), checked(node.params<PackedParams>().format), r.outputs[0].dtype)};
-}
-Arrays packed_matmul_rule(const Node& node, Inputs x, const Rebuilding&) {
-  const array out = gather_qmm(x[0], x[3], x[4], maybe(x, 5), x[1], x[2], true,
-                               checked(node.params<PackedParams>().format));
-  return {out};
+  return {scatter(x[0], {x.begin() + 2, x.end()}, x[1], p.axes, p.mode)};
 }
 
 // -- Of the transformations --
@@ -313,17 +156,23 @@ Arrays packed_matmul_rule(const Node& node, Inputs x, const Rebuilding&) {
 Arrays custom_rule(const Node& node, Inputs x, const Rebuilding&) {
   const auto& p = node.params<CustomParams>();
   std::vector<Node::Output> outputs;
-  for (size_t i = p.inputs; i < x.size(); ++i) outputs.push_back({x[i].shape(), x[i].dtype(), {}});
+  for (size_t i = p.inputs; i + p.inputs < x.size(); ++i) outputs.push_back({x[i].shape(), x[i].dtype(), {}});
   return array::make_many(std::move(outputs),
                           std::make_shared<NodeWith<CustomParams>>(kCustomFunction, default_stream(),
                                                                    Arrays(x.begin(), x.end()), p));
 }
 
-Arrays argsort_rule(const Node&, Inputs x, const Rebuilding&) {
-  return {argsort(x[0], -1)};
-}
+}  // namespace
 
-using Table = std::unordered_map<const OpInfo*, RuleRow>;
+void check_fixed(const Shape& shape, const Rebuilding& r, std::string_view op) {
+  for (const int64_t extent : shape)
+    for (const Extents& e : r.changed)
+      check(extent != e.before || extent == 1, ErrorCode::kShape, op,
+            "makes {} elements, which may be the extent {} of an argument that has {} now: record the "
+            "function for "
+            "it",
+            extent, e.before, e.now);
+}
 
 void add_elementwise(Table& t) {
   for (const OpInfo* op : kOps)
@@ -347,11 +196,11 @@ void add_shapes(Table& t) {
     return Arrays{view(x[0], node.params<ViewParams>().dtype)};
   });
   t[&kDepends] = plain([](const Node&, Inputs x, const Rebuilding&) {
-    return depends({x[0]}, {x.begin() + 1, x.end()});
-  });
+                   return depends({x[0]}, {x.begin() + 1, x.end()});
+                 }).takes(1, kAnyNumber);
   t[&kConcatenate] = row<AxisParams, &AxisParams::axis>([](const Node& node, Inputs x, const Rebuilding&) {
-    return Arrays{concatenate({x.begin(), x.end()}, node.params<AxisParams>().axis)};
-  });
+                       return Arrays{concatenate({x.begin(), x.end()}, node.params<AxisParams>().axis)};
+                     }).takes(1, kAnyNumber);
   t[&kArange] = row<ArangeParams, &ArangeParams::start, &ArangeParams::step>(arange_rule);
   t[&kNumberOfElements] = row<CountParams, &CountParams::axes, &CountParams::dtype>(
       [](const Node& node, Inputs x, const Rebuilding&) {
@@ -360,109 +209,44 @@ void add_shapes(Table& t) {
       });
 }
 
-void add_along_axes(Table& t) {
-  t[&kReduce] = row<ReduceParams, &ReduceParams::kind, &ReduceParams::axes>(reduce_rule);
-  t[&kArgReduce] = row<ArgReduceParams, &ArgReduceParams::largest, &ArgReduceParams::axis>(arg_reduce_rule);
-  t[&kSoftmax] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{softmax(x[0], -1)}; });
-  t[&kSort] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{sort(x[0], -1)}; });
-  t[&kArgsort] = plain(argsort_rule);
-  t[&kScan] = row<ScanParams, &ScanParams::product, &ScanParams::reverse, &ScanParams::inclusive>(scan_rule);
-  t[&kCumulative] = row<CumulativeParams, &CumulativeParams::kind>(cumulative_rule);
-  t[&kFft] = row<fft::FftParams, &fft::FftParams::kind, &fft::FftParams::axis, &fft::FftParams::n,
-                 &fft::FftParams::scale>(fft_rule);
-  using random::BitsParams, random::NormalParams, random::UniformParams;
-  t[&kRandomBits] = row<BitsParams, &BitsParams::shape, &BitsParams::width>(random_rule<BitsParams>);
-  t[&kRandomNormal] = row<NormalParams, &NormalParams::shape>(random_rule<NormalParams>);
-  t[&kRandomUniform] = row<UniformParams, &UniformParams::shape, &UniformParams::low, &UniformParams::range>(
-      random_rule<UniformParams>);
-}
-
 void add_indexing(Table& t) {
   t[&kTake] = row<AxisParams, &AxisParams::axis>(indexed<&take>);
   t[&kTakeAlongAxis] = row<AxisParams, &AxisParams::axis>(indexed<&take_along_axis>);
   t[&kScatterAdd] = row<AxisParams, &AxisParams::axis>(updated<&scatter_add>);
   t[&kScatterAddAlongAxis] = row<AxisParams, &AxisParams::axis>(updated<&scatter_add_along_axis>);
-  t[&kGather] = row<GatherParams, &GatherParams::axes>(gather_rule);
-  t[&kScatter] = row<ScatterParams, &ScatterParams::axes, &ScatterParams::mode>(scatter_rule);
+  t[&kGather] = row<GatherParams, &GatherParams::axes>(gather_rule).takes(1, kAnyNumber);
+  t[&kScatter] =
+      row<ScatterParams, &ScatterParams::axes, &ScatterParams::mode>(scatter_rule).takes(2, kAnyNumber);
   t[&kSearchsorted] =
       row<SearchParams, &SearchParams::right>([](const Node& node, Inputs x, const Rebuilding&) {
         return Arrays{searchsorted(x[0], x[1], node.params<SearchParams>().right ? "right" : "left")};
       });
 }
 
-void add_fast(Table& t) {
-  t[&kRmsNorm] = row<RmsNormParams, &RmsNormParams::eps>([](const Node& node, Inputs x, const Rebuilding&) {
-    return Arrays{rms_norm(x[0], maybe(x, 1), node.params<RmsNormParams>().eps)};
-  });
-  t[&kLayerNorm] =
-      row<LayerNormParams, &LayerNormParams::eps, &LayerNormParams::has_weight, &LayerNormParams::has_bias>(
-          layer_norm_rule);
-  t[&kRope] = row<RopeParams, &RopeParams::dims, &RopeParams::traditional, &RopeParams::base,
-                  &RopeParams::scale, &RopeParams::offset>(rope_rule);
-  using A = AttentionParams;
-  t[&kScaledDotProductAttention] =
-      row<A, &A::scale, &A::causal, &A::window, &A::softcap, &A::has_mask>(attention_rule);
-  t[&kSiluMul] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{silu_mul(x[0], x[1])}; });
-  t[&kGeluTanhMul] =
-      plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{gelu_tanh_mul(x[0], x[1])}; });
-  t[&kQuantizedMatmul] =
-      row<QuantizedMatmulParams, &QuantizedMatmulParams::weights, &QuantizedMatmulParams::exact>(
-          quantized_matmul_rule);
-  using Q = QuantizedParams;
-  t[&kQuantizedEmbedding] =
-      row<Q, &Q::format, &Q::rows, &Q::cols>([](const Node& node, Inputs x, const Rebuilding&) {
-        return Arrays{quantized_embedding(matrix_of(node, x[0]), x[1])};
-      });
-  t[&kDequantize] = row<Q, &Q::format, &Q::rows, &Q::cols>([](const Node& node, Inputs x, const Rebuilding&) {
-    return Arrays{dequantize(matrix_of(node, x[0]))};
-  });
-  t[&kPackedQuantize] =
-      row<PackedParams, &PackedParams::format>([](const Node& node, Inputs x, const Rebuilding&) {
-        return quantize(x[0], checked(node.params<PackedParams>().format));
-      });
-  t[&kPackedDequantize] = row<PackedParams, &PackedParams::format>(packed_dequantize_rule);
-  t[&kPackedMatmul] = row<PackedParams, &PackedParams::format>(packed_matmul_rule);
-  t[&kFakeQuantize] =
-      row<PackedParams, &PackedParams::format>([](const Node& node, Inputs x, const Rebuilding&) {
-        return Arrays{fake_quantize(x[0], checked(node.params<PackedParams>().format))};
-      });
-  t[&kGatedDelta] = plain([](const Node&, Inputs x, const Rebuilding&) {
-    const auto [out, state] = gated_delta_update(x[0], x[1], x[2], x[3], x[4], x[5]);
-    return Arrays{out, state};
-  });
+namespace {
+
+Table all_rows() {
+  Table t;
+  for (const auto add :
+       {add_elementwise, add_shapes, add_along_axes, add_random, add_indexing, add_linalg, add_fast})
+    add(t);
+  t[&kCustomFunction] = {custom_rule};
+  for (auto& [op, row] : t)
+    if (row.most == 0 && !op->args.empty())
+      row.least = row.most = 1 + static_cast<size_t>(std::count(op->args.begin(), op->args.end(), ','));
+  return t;
 }
 
 const Table& table() {
-  static const Table table = [] {
-    Table t;
-    add_elementwise(t);
-    add_shapes(t);
-    add_along_axes(t);
-    add_indexing(t);
-    add_fast(t);
-    t[&kCustomFunction] = {custom_rule};
-    return t;
-  }();
+  static const Table table = all_rows();
   return table;
 }
 
-const RuleRow& row_of(const OpInfo& op) {
+const Row& row_of(const OpInfo& op) {
   const auto it = table().find(&op);
   check(it != table().end(), ErrorCode::kUnsupported, op.name,
         "cannot be made again for other shapes, or from a file: compile without shapeless");
   return it->second;
-}
-
-/// The fewest inputs that the rule of an op reads.
-size_t least_inputs(const OpInfo& op) {
-  size_t n = op.args.empty() ? 0 : 1 + static_cast<size_t>(std::count(op.args.begin(), op.args.end(), ','));
-  // Those whose last ones are optional.
-  if (&op == &kRmsNorm || &op == &kLayerNorm || &op == &kRope || &op == &kConcatenate) n = 1;
-  if (&op == &kScaledDotProductAttention) n = 3;
-  if (&op == &kPackedDequantize) n = 2;
-  if (&op == &kPackedMatmul) n = 5;
-  if (&op == &kDepends) n = 1;
-  return n;
 }
 
 class OnDevice {
@@ -477,29 +261,35 @@ class OnDevice {
 };
 
 }  // namespace
+}  // namespace uma::rules
+
+namespace uma {
 
 std::vector<array> rebuild(const Node& node, std::span<const array> inputs, const Rebuilding& recorded) {
-  const RuleRow& row = row_of(*node.op);
-  check(inputs.size() >= least_inputs(*node.op), ErrorCode::kFormat, node.op->name, "has {} inputs",
-        inputs.size());
+  const rules::Row& row = rules::row_of(*node.op);
+  check(inputs.size() >= row.least && inputs.size() <= row.most, ErrorCode::kFormat, node.op->name,
+        "has {} inputs", inputs.size());
   if (!row.spreads && !recorded.changed.empty())
     for (const array& input : inputs) check_kept(input, recorded, node.op->name);
-  const OnDevice scope(node.stream.device);
-  Arrays out = row.rule(node, inputs, recorded);
+  const rules::OnDevice scope(node.stream.device);
+  std::vector<array> out = row.rule(node, inputs, recorded);
   check(out.size() == recorded.outputs.size(), ErrorCode::kFormat, node.op->name, "gives {} results, not {}",
         out.size(), recorded.outputs.size());
-  for (size_t i = 0; i < out.size(); ++i)
-    check(out[i].dtype() == recorded.outputs[i].dtype && out[i].ndim() == recorded.outputs[i].shape.size(),
-          ErrorCode::kFormat, node.op->name, "gives {} of shape {} where {} of shape {} was recorded",
-          name_of(out[i].dtype()), out[i].shape(), name_of(recorded.outputs[i].dtype),
-          recorded.outputs[i].shape);
+  for (size_t i = 0; i < out.size(); ++i) {
+    const Signature& was = recorded.outputs[i];
+    const bool same_shape =
+        recorded.changed.empty() ? out[i].shape() == was.shape : out[i].ndim() == was.shape.size();
+    check(out[i].dtype() == was.dtype && same_shape, ErrorCode::kFormat, node.op->name,
+          "gives {} of shape {} where {} of shape {} was recorded", name_of(out[i].dtype()), out[i].shape(),
+          name_of(was.dtype), was.shape);
+  }
   return out;
 }
 
 const OpInfo* find_exported(std::string_view name) {
   static const std::unordered_map<std::string_view, const OpInfo*> names = [] {
     std::unordered_map<std::string_view, const OpInfo*> names;
-    for (const auto& [op, row] : table())
+    for (const auto& [op, row] : rules::table())
       if (row.read)
         check(names.emplace(op->name, op).second, ErrorCode::kInternal, "export", "two ops are named {}",
               op->name);
@@ -509,15 +299,21 @@ const OpInfo* find_exported(std::string_view name) {
   return it == names.end() ? nullptr : it->second;
 }
 
+void visit_params(const Node& node, params::Sink& sink) {
+  const auto it = rules::table().find(node.op);
+  check(it != rules::table().end() && it->second.visit, ErrorCode::kUnsupported, "export_function",
+        "the op '{}' cannot be exported", node.op->name);
+  it->second.visit(node, sink);
+}
+
 std::string write_params(const Node& node) {
-  const auto it = table().find(node.op);
-  check(it != table().end() && it->second.write, ErrorCode::kUnsupported, "export_function",
-        "the op '{}' cannot be written to a file", node.op->name);
-  return it->second.write(node);
+  params::Writer out;
+  visit_params(node, out);
+  return out.take();
 }
 
 std::shared_ptr<Node> read_params(const OpInfo& op, std::string_view bytes) {
-  return row_of(op).read(op, bytes);
+  return rules::row_of(op).read(op, bytes);
 }
 
 }  // namespace uma

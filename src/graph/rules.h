@@ -1,6 +1,6 @@
 #pragma once
 // How an op of a recorded graph is made anew: of inputs of other extents, or from a file. One row an op, in
-// rules.cc; an op without one can be run again, but neither reshaped nor exported.
+// rules*.cc; an op without one can be run again, but neither reshaped nor exported.
 #include <memory>
 #include <span>
 #include <string>
@@ -28,7 +28,12 @@ std::vector<array> rebuild(const Node& node, std::span<const array> inputs, cons
 
 /// The op of that name, or nullptr: of those that can be written to a file.
 const OpInfo* find_exported(std::string_view name);
-/// The parameters as bytes. Throws Unsupported for an op that cannot be written.
+namespace params {
+class Sink;
+}
+/// Hands over the parameters of an op. Throws Unsupported for one that cannot be exported.
+void visit_params(const Node& node, params::Sink& sink);
+/// The same as bytes.
 std::string write_params(const Node& node);
 /// A node of these parameters, without inputs. Throws Format.
 std::shared_ptr<Node> read_params(const OpInfo& op, std::string_view bytes);

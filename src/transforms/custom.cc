@@ -69,12 +69,9 @@ Function custom_function(Function fun, CustomRules rules) {
     std::vector<array> cut;
     for (const array& x : inputs) cut.push_back(stop_gradient(x));
     const std::vector<array> results = fun(cut);
-    std::vector<array> all = inputs;
     std::vector<Node::Output> outputs;
-    for (const array& y : results) {
-      all.push_back(y);
-      outputs.push_back({y.shape(), y.dtype(), {}});
-    }
+    for (const array& y : results) outputs.push_back({y.shape(), y.dtype(), {}});
+    std::vector<array> all = joined({&inputs, &results, &cut});
     return array::make_many(std::move(outputs), std::make_shared<NodeWith<CustomParams>>(
                                                     kCustomFunction, default_stream(), std::move(all),
                                                     CustomParams{fun, rules, inputs.size()}));

@@ -30,7 +30,9 @@ Function checkpoint(Function fun);
 struct CustomParams {
   Function fun;
   CustomRules rules;
-  size_t inputs;  // of the function; its results follow as further inputs of the op
+  // Of the function. Its results follow as further inputs of the op, then the inputs as the function got
+  // them: cut off from every transformation.
+  size_t inputs;
 };
 
 std::vector<array> custom_vjp(const Node&, std::span<const array>, std::span<const array>,
