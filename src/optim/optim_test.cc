@@ -69,6 +69,21 @@ TEST(Optimizers, ResumeFromTheirState) {
   expect_error(ErrorCode::kNotFound, [] { Adafactor().learning_rate(); });
 }
 
+TEST(Optimizers, StayAsTheyWereWhereAStepFails) {
+  struct Fussy : Adam {
+    Fussy() : Adam(0.1) {}
+    array apply_single(const array& gradient, const array& parameter, Slots& slots) const override {
+      check(gradient.ndim() < 2, ErrorCode::kShape, "fussy", "takes no matrices");
+      return Adam::apply_single(gradient, parameter, slots);
+    }
+  } optimizer;
+  optimizer.apply_gradients({{"bias", ones({4})}}, golden().group("start"));
+  const Parameters before = optimizer.state();
+  expect_error(ErrorCode::kShape,
+               [&] { optimizer.apply_gradients(golden().group("grad/0"), golden().group("start")); });
+  expect_near(optimizer.state(), before, 0);
+}
+
 TEST(Optimizers, TrainAModule) {
   nn::Linear model(2, 1);
   const array x({1.0f, 2.0f, -1.0f, 0.5f, 0.0f, 1.0f}, Shape{3, 2});

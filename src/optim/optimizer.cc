@@ -48,13 +48,22 @@ Parameters Optimizer::apply_gradients(const Parameters& gradients, const Paramet
     check(gradient.shape() == own->second.shape(), ErrorCode::kShape, "Optimizer",
           "{} has shape {} and its gradient {}", path, own->second.shape(), gradient.shape());
   }
-  init(gradients);
-  if (schedule_) scalars_.insert_or_assign("learning_rate", schedule_(step()));
-  scalars_.insert_or_assign("step", step() + 1);
-  Parameters updated;
-  for (const auto& [path, gradient] : gradients)
-    updated.emplace(path, apply_single(gradient, parameters.find(path)->second, slots_[path]));
-  return updated;
+  const auto scalars = scalars_;
+  const auto slots = slots_;
+  try {
+    init(gradients);
+    if (schedule_) scalars_.insert_or_assign("learning_rate", schedule_(step()));
+    scalars_.insert_or_assign("step", step() + 1);
+    Parameters updated;
+    for (const auto& [path, gradient] : gradients)
+      updated.emplace(path, apply_single(gradient, parameters.find(path)->second, slots_[path]));
+    return updated;
+  } catch (...) {
+    // A schedule or an optimizer of the user's may fail half way.
+    scalars_ = scalars;
+    slots_ = slots;
+    throw;
+  }
 }
 
 void Optimizer::update(nn::Module model, const Parameters& gradients) {
