@@ -23,10 +23,10 @@ struct Images {
   mx::array pixels, labels;
 };
 
-/// One prototype a class, and examples of it under noise that is twice as strong.
+/// One prototype a class, and examples of it under noise that is six times as strong.
 Images make_images(const mx::array& prototypes, int count) {
   const mx::array labels = mx::random::randint(mx::array(0), mx::array(kClasses), {count});
-  return {mx::take(prototypes, labels) + 2 * mx::random::normal({count, kPixels}), labels};
+  return {mx::take(prototypes, labels) + 6 * mx::random::normal({count, kPixels}), labels};
 }
 
 float accuracy_of(const MLP& model, const Images& images) {
@@ -66,5 +66,5 @@ int main(int argc, char** argv) {
     loaded.load_weights(argv[1]);
     std::cout << "from " << argv[1] << ": " << accuracy_of(loaded, test) << "\n";
   }
-  return accuracy > 0.97f ? 0 : 1;
+  return accuracy > 0.95f ? 0 : 1;
 }

@@ -110,6 +110,10 @@ OPTIMIZERS = {
     "Muon": lambda: optim.Muon(0.1),
     "Muon.plain": lambda: optim.Muon(0.1, nesterov=False, weight_decay=0, ns_steps=3),
     "scheduled": lambda: optim.Adam(optim.cosine_decay(0.1, 3, 0.01)),
+    "Multi": lambda: optim.MultiOptimizer(
+        [optim.Adam(0.1), optim.Lion(0.1), optim.SGD(optim.linear_schedule(0.1, 0.2, 4))],
+        [lambda path, g: "weight" in path, lambda path, g: g.ndim > 1],
+    ),
 }
 
 SCHEDULES = {

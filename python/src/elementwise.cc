@@ -121,8 +121,8 @@ void bind_composed(Module& m) {
                                                            : std::numeric_limits<float>::max();
         const auto constant = [&](double v) { return full({}, v, x.dtype()); };
         array out = where(isnan(x), constant(nan), x);
-        out = where(with_sign(x, 1), constant(posinf.value_or(most)), out);
-        return where(with_sign(x, -1), constant(neginf.value_or(-most)), out);
+        out = where(isposinf(x), constant(posinf.value_or(most)), out);
+        return where(isneginf(x), constant(neginf.value_or(-most)), out);
       },
       nb::arg(), "nan"_a = 0, "posinf"_a = nb::none(), "neginf"_a = nb::none(), nb::kw_only(),
       "stream"_a = nb::none(), "NaN and infinities replaced by finite numbers.");

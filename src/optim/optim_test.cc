@@ -20,7 +20,8 @@ const Golden& golden() {
   return file;
 }
 
-void expect_as_mlx(const std::string& name, Optimizer&& optimizer) {
+template <class O>
+void expect_as_mlx(const std::string& name, O&& optimizer) {
   SCOPED_TRACE(name);
   Parameters parameters = golden().group("start");
   for (int step = 0; step < 3; ++step)
@@ -54,6 +55,31 @@ TEST(Optimizers, StepAsMlxs) {
   expect_as_mlx("scheduled", Adam(cosine_decay(0.1, 3, 0.01)));
 }
 
+TEST(Optimizers, ShareTheParameters) {
+  using Filter = MultiOptimizer::Filter;
+  const std::vector<Filter> filters{
+      [](const std::string& path, const array&) { return path.find("weight") != path.npos; },
+      [](const std::string&, const array& gradient) { return gradient.ndim() > 1; }};
+  const auto make = [&] {
+    return MultiOptimizer({std::make_shared<Adam>(0.1), std::make_shared<Lion>(0.1),
+                           std::make_shared<SGD>(linear_schedule(0.1, 0.2, 4))},
+                          filters);
+  };
+  expect_as_mlx("Multi", make());
+  const Parameters start = golden().group("start"), gradients = golden().group("grad/0");
+  MultiOptimizer first = make(), second = make();
+  const Parameters one = first.apply_gradients(gradients, start);
+  second.set_state(first.state());
+  expect_near(second.apply_gradients(gradients, one), first.apply_gradients(gradients, one), 0);
+  const Parameters before = first.state();
+  Parameters partly = start;
+  partly.erase("bias");  // the last one's
+  expect_error(ErrorCode::kNotFound, [&] { first.apply_gradients(gradients, partly); });
+  expect_near(first.state(), before, 0);
+  expect_error(ErrorCode::kInvalidArgument, [&] { first.set_state({{"step", array(1)}}); });
+  expect_error(ErrorCode::kInvalidArgument, [&] { MultiOptimizer({std::make_shared<SGD>(0.1)}, filters); });
+}
+
 TEST(Optimizers, ResumeFromTheirState) {
   const Parameters start = golden().group("start"), gradients = golden().group("grad/0");
   Adam through(0.1), first(0.1), second(0.7);
@@ -67,6 +93,21 @@ TEST(Optimizers, ResumeFromTheirState) {
   EXPECT_EQ(second.learning_rate().item<float>(), 0.25f);
   expect_error(ErrorCode::kInvalidArgument, [&] { second.set_state({}); });
   expect_error(ErrorCode::kNotFound, [] { Adafactor().learning_rate(); });
+}
+
+TEST(Optimizers, StayAsTheyWereWhereAStepFails) {
+  struct Fussy : Adam {
+    Fussy() : Adam(0.1) {}
+    array apply_single(const array& gradient, const array& parameter, Slots& slots) const override {
+      check(gradient.ndim() < 2, ErrorCode::kShape, "fussy", "takes no matrices");
+      return Adam::apply_single(gradient, parameter, slots);
+    }
+  } optimizer;
+  optimizer.apply_gradients({{"bias", ones({4})}}, golden().group("start"));
+  const Parameters before = optimizer.state();
+  expect_error(ErrorCode::kShape,
+               [&] { optimizer.apply_gradients(golden().group("grad/0"), golden().group("start")); });
+  expect_near(optimizer.state(), before, 0);
 }
 
 TEST(Optimizers, TrainAModule) {

@@ -48,13 +48,22 @@ Parameters Optimizer::apply_gradients(const Parameters& gradients, const Paramet
     check(gradient.shape() == own->second.shape(), ErrorCode::kShape, "Optimizer",
           "{} has shape {} and its gradient {}", path, own->second.shape(), gradient.shape());
   }
-  init(gradients);
-  if (schedule_) scalars_.insert_or_assign("learning_rate", schedule_(step()));
-  scalars_.insert_or_assign("step", step() + 1);
-  Parameters updated;
-  for (const auto& [path, gradient] : gradients)
-    updated.emplace(path, apply_single(gradient, parameters.find(path)->second, slots_[path]));
-  return updated;
+  const auto scalars = scalars_;
+  const auto slots = slots_;
+  try {
+    init(gradients);
+    if (schedule_) scalars_.insert_or_assign("learning_rate", schedule_(step()));
+    scalars_.insert_or_assign("step", step() + 1);
+    Parameters updated;
+    for (const auto& [path, gradient] : gradients)
+      updated.emplace(path, apply_single(gradient, parameters.find(path)->second, slots_[path]));
+    return updated;
+  } catch (...) {
+    // A schedule or an optimizer of the user's may fail half way.
+    scalars_ = scalars;
+    slots_ = slots;
+    throw;
+  }
 }
 
 void Optimizer::update(nn::Module model, const Parameters& gradients) {
@@ -79,6 +88,69 @@ void Optimizer::set_state(const Parameters& state) {
     else
       slots_[path.substr(0, dot)].insert_or_assign(path.substr(dot + 1), value);
   }
+}
+
+MultiOptimizer::MultiOptimizer(std::vector<std::shared_ptr<Optimizer>> optimizers,
+                               std::vector<Filter> filters)
+    : optimizers_(std::move(optimizers)), filters_(std::move(filters)) {
+  check(filters_.size() + 1 == optimizers_.size(), ErrorCode::kInvalidArgument, "MultiOptimizer",
+        "{} optimizers need one filter less, not {}", optimizers_.size(), filters_.size());
+}
+
+std::vector<Parameters> MultiOptimizer::parts_of(const Parameters& gradients) const {
+  std::vector<Parameters> parts(optimizers_.size());
+  for (const auto& [path, gradient] : gradients) {
+    size_t i = 0;
+    while (i < filters_.size() && !filters_[i](path, gradient)) ++i;
+    parts[i].emplace(path, gradient);
+  }
+  return parts;
+}
+
+void MultiOptimizer::init(const Parameters& parameters) {
+  const auto parts = parts_of(parameters);
+  for (size_t i = 0; i < parts.size(); ++i) optimizers_[i]->init(parts[i]);
+}
+
+Parameters MultiOptimizer::apply_gradients(const Parameters& gradients, const Parameters& parameters) {
+  const auto parts = parts_of(gradients);
+  const Parameters before = state();
+  Parameters updated;
+  try {
+    for (size_t i = 0; i < parts.size(); ++i)
+      updated.merge(optimizers_[i]->apply_gradients(parts[i], parameters));
+  } catch (...) {
+    set_state(before);  // of those that have stepped already
+    throw;
+  }
+  return updated;
+}
+
+void MultiOptimizer::update(nn::Module model, const Parameters& gradients) {
+  model.update(apply_gradients(gradients, model.parameters()));
+}
+
+Parameters MultiOptimizer::state() const {
+  Parameters all;
+  for (size_t i = 0; i < optimizers_.size(); ++i)
+    for (const auto& [name, value] : optimizers_[i]->state())
+      all.emplace(fmt::format("states.{}.{}", i, name), value);
+  return all;
+}
+
+void MultiOptimizer::set_state(const Parameters& state) {
+  for (const auto& [name, value] : state)
+    check(name.starts_with("states."), ErrorCode::kInvalidArgument, "set_state",
+          "\"{}\" is of no optimizer here", name);
+  std::vector<Parameters> parts(optimizers_.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string prefix = fmt::format("states.{}.", i);
+    check(state.count(prefix + "step") > 0, ErrorCode::kInvalidArgument, "set_state",
+          "the state has no \"{}step\"", prefix);
+    for (const auto& [name, value] : state)
+      if (name.starts_with(prefix)) parts[i].emplace(name.substr(prefix.size()), value);
+  }
+  for (size_t i = 0; i < parts.size(); ++i) optimizers_[i]->set_state(parts[i]);
 }
 
 std::pair<Parameters, array> clip_grad_norm(const Parameters& gradients, double max_norm) {

@@ -1,10 +1,13 @@
 #pragma once
 // What optimizers share: one updates one array at a time, the base class does it for all paths of a module.
 #include <concepts>
+#include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "nn/module.h"
 #include "optim/schedulers.h"
@@ -76,6 +79,30 @@ class Optimizer {
   Parameters scalars_;
   Schedule schedule_;
   std::map<std::string, Slots, std::less<>> slots_;  // by path
+};
+
+/// Several optimizers, each for its part of the parameters: a path goes to the first whose filter takes it,
+/// and what is left to the last, which has no filter:
+///   optim::MultiOptimizer optimizer({muon, adam}, {[](const auto& path, const array& g) { return g.ndim() ==
+///   2; }});
+class MultiOptimizer {
+ public:
+  using Filter = std::function<bool(const std::string& path, const array& gradient)>;
+  /// throws  InvalidArgument unless there is one filter less than optimizers
+  MultiOptimizer(std::vector<std::shared_ptr<Optimizer>> optimizers, std::vector<Filter> filters);
+
+  // As those of Optimizer.
+  void update(nn::Module model, const Parameters& gradients);
+  Parameters apply_gradients(const Parameters& gradients, const Parameters& parameters);
+  void init(const Parameters& parameters);
+  /// "states.0.step", "states.0.weight.m", ...
+  Parameters state() const;
+  void set_state(const Parameters& state);
+
+ private:
+  std::vector<Parameters> parts_of(const Parameters& gradients) const;
+  std::vector<std::shared_ptr<Optimizer>> optimizers_;
+  std::vector<Filter> filters_;
 };
 
 /// The gradients scaled down together so that their global norm is at most max_norm, and the norm before.

@@ -42,7 +42,8 @@ def main():
         for text in lib.glob("cmake/uma/*.cmake"):
             for place in (str(ROOT), str(folder / "first")):
                 assert place not in text.read_text(), f"{text} names {place}"
-        assert "uma" in run(prefix / "bin" / "uma", "--version")
+        version = run(prefix / "bin" / "uma", "--version").strip()
+        assert (lib / f"libuma.so.{version}").is_file(), version
 
         project = folder / "project"
         project.mkdir()
