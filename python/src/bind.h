@@ -127,6 +127,7 @@ void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_products(nb::module_& m);
 void bind_search(nb::module_& m);
+void bind_export(nb::module_& m);
 void bind_fast(nb::module_& m);
 void bind_files(nb::module_& m);
 void bind_fft(nb::module_& m);

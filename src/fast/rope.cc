@@ -19,6 +19,9 @@ array rope(const array& x, int dims, bool traditional, float base, float scale, 
         "dims must be even, at least 2 and at most the {} features of x, and is {}", x.shape(-1), dims);
   check(std::isfinite(scale), ErrorCode::kInvalidArgument, "rope", "scale must be finite, and is {}", scale);
   check(offset >= 0, ErrorCode::kInvalidArgument, "rope", "offset must not be negative, and is {}", offset);
+  int64_t last = 0;
+  check(add_fits(offset, x.shape(-2), &last), ErrorCode::kInvalidArgument, "rope",
+        "positions from {} on are more than 63 bits can count", offset);
   std::vector<array> inputs{x};
   if (freqs) {
     check(freqs->ndim() == 1 && freqs->shape(0) == dims / 2, ErrorCode::kShape, "rope",

@@ -177,6 +177,7 @@ TEST(Rope, RefusesWhatDoesNotFit) {
   refuse(ErrorCode::kInvalidArgument, x, 8, std::nanf(""), 1, 0);
   refuse(ErrorCode::kInvalidArgument, x, 8, 1e4f, INFINITY, 0);
   refuse(ErrorCode::kInvalidArgument, x, 8, 1e4f, 1, -1);
+  refuse(ErrorCode::kInvalidArgument, x, 8, 1e4f, 1, INT64_MAX - 2);
   refuse(ErrorCode::kShape, x, 8, 1e4f, 1, 0, random_array({3}, 1));
   refuse(ErrorCode::kShape, x, 8, 1e4f, 1, 0, random_array({1, 4}, 1));
   refuse(ErrorCode::kDType, x, 8, 1e4f, 1, 0, random_array({4}, 1, DType::int32));

@@ -15,11 +15,13 @@ namespace {
 
 using exported::aligned, exported::kMostDimensions;
 
-bool same_signature(const FunctionTrace& a, const FunctionTrace& b) {
+/// True if a call could be of either.
+bool overlap(const CallSignature& a, const CallSignature& b) {
   if (a.positional != b.positional || a.keywords != b.keywords) return false;
-  for (size_t i = 0; i < a.graph.arguments.size(); ++i) {
-    const Signature &x = a.graph.arguments[i], &y = b.graph.arguments[i];
-    if (x.dtype != y.dtype || (a.shapeless ? x.shape.size() != y.shape.size() : x.shape != y.shape))
+  for (size_t i = 0; i < a.arguments.size(); ++i) {
+    const Signature &x = a.arguments[i], &y = b.arguments[i];
+    if (x.dtype != y.dtype ||
+        (a.shapeless || b.shapeless ? x.shape.size() != y.shape.size() : x.shape != y.shape))
       return false;
   }
   return true;
@@ -70,12 +72,16 @@ struct FunctionExporter::State {
   std::vector<std::string> ops;
   std::unordered_map<const OpInfo*, uint64_t> op_places;
 
+  void check_open() const {
+    check(file.has_value(), ErrorCode::kUnsupported, "export_function", "the exporter is closed");
+  }
+
   void write_trace(HeaderWriter& out, size_t index) const {
     const FunctionTrace& trace = traces[index];
-    out.word(trace.shapeless);
-    out.word(trace.positional);
-    out.texts(trace.keywords);
-    for (const Signature& s : trace.graph.arguments) out.signature(s);
+    out.word(trace.call.shapeless);
+    out.word(trace.call.positional);
+    out.texts(trace.call.keywords);
+    for (const Signature& s : trace.call.arguments) out.signature(s);
     out.numbers(used[index]);
     out.word(trace.graph.steps.size());
     for (const Graph::Step& step : trace.graph.steps) {
@@ -132,7 +138,9 @@ FunctionExporter::FunctionExporter(const std::string& path, KeywordFunction fun,
 FunctionExporter::~FunctionExporter() = default;
 FunctionExporter::FunctionExporter(FunctionExporter&&) noexcept = default;
 
-const KeywordFunction& FunctionExporter::function() const {
+KeywordFunction FunctionExporter::function() const {
+  const std::lock_guard lock(state_->mutex);
+  state_->check_open();
   return state_->fun;
 }
 bool FunctionExporter::shapeless() const {
@@ -140,18 +148,18 @@ bool FunctionExporter::shapeless() const {
 }
 
 void FunctionExporter::operator()(const std::vector<array>& args, const Keywords& keywords) {
-  add(trace_function(state_->fun, args, keywords, state_->shapeless));
+  add(trace_function(function(), args, keywords, state_->shapeless));
 }
 
 void FunctionExporter::add(FunctionTrace trace) {
-  for (const std::string& name : trace.keywords)
+  for (const std::string& name : trace.call.keywords)
     check(is_utf8(name), ErrorCode::kInvalidArgument, "export_function",
           "the name of an argument is not UTF-8");
   eval(trace.graph.constants);
   const std::lock_guard lock(state_->mutex);
-  check(state_->file.has_value(), ErrorCode::kUnsupported, "export_function", "the exporter is closed");
+  state_->check_open();
   for (const FunctionTrace& other : state_->traces)
-    check(!same_signature(trace, other), ErrorCode::kUnsupported, "export_function",
+    check(!overlap(trace.call, other.call), ErrorCode::kUnsupported, "export_function",
           "the file has a trace of arguments like these already");
   std::vector<uint64_t>& used = state_->used.emplace_back();
   for (const array& a : trace.graph.constants) {
@@ -166,8 +174,10 @@ void FunctionExporter::add(FunctionTrace trace) {
 }
 
 void FunctionExporter::close() {
+  KeywordFunction fun;  // goes behind the lock: Python's may wait for the GIL
   const std::lock_guard lock(state_->mutex);
   if (!state_->file) return;
+  fun = std::move(state_->fun);
   try {
     state_->write(*state_->file);
   } catch (...) {
@@ -178,7 +188,9 @@ void FunctionExporter::close() {
 }
 
 void FunctionExporter::discard() {
+  KeywordFunction fun;
   const std::lock_guard lock(state_->mutex);
+  fun = std::move(state_->fun);
   state_->file.reset();
 }
 

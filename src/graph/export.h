@@ -16,12 +16,17 @@ namespace uma {
 using Keywords = std::map<std::string, array, std::less<>>;
 using KeywordFunction = std::function<std::vector<array>(const std::vector<array>&, const Keywords&)>;
 
-/// How a function may be called, and its graph for that. The arguments by name follow those by position, in
-/// the order of their names.
-struct FunctionTrace {
+/// How a function may be called. Arguments by name follow those by position, in the order of their names.
+struct CallSignature {
   size_t positional = 0;
   std::vector<std::string> keywords;
-  bool shapeless = false;  // serves all shapes of as many dimensions
+  bool shapeless = false;  // for all shapes of as many dimensions
+  std::vector<Signature> arguments;
+};
+
+/// A function for calls of one kind.
+struct FunctionTrace {
+  CallSignature call;
   Graph graph;
 };
 
@@ -41,7 +46,7 @@ class FunctionExporter {
   ~FunctionExporter();
   FunctionExporter(FunctionExporter&&) noexcept;
 
-  /// Traces a call with arguments like these. throws  what trace_function and add throw
+  /// Traces a call with arguments like these. throws  what function, trace_function and add throw
   void operator()(const std::vector<array>& args, const Keywords& keywords = {});
   /// throws  Unsupported for a second trace of one signature, and after close(); what computing the constants
   /// throws
@@ -51,7 +56,8 @@ class FunctionExporter {
   /// Gives up: no file is written.
   void discard();
 
-  const KeywordFunction& function() const;
+  /// throws  Unsupported after close()
+  KeywordFunction function() const;
   bool shapeless() const;
 
  private:
@@ -78,7 +84,8 @@ class ImportedFunction {
   std::vector<array> operator()(const std::vector<array>& args, const Keywords& keywords = {}) const;
 
   const std::string& metadata() const;
-  /// "(float32 (2, 3), y: int32 ()), (...)": how it may be called.
+  const std::vector<CallSignature>& calls() const;
+  /// The same in words: "(float32 (2, 3), y: int32 ()), (...)".
   std::string signatures() const;
 
  private:
@@ -87,9 +94,9 @@ class ImportedFunction {
   std::shared_ptr<State> state_;
 };
 
-/// Reads a file that export_function or an exporter wrote. Constants are views of the mapped file. throws  NotFound
-/// or Io naming the path; Format naming the path and what is wrong: nothing in the file is trusted, and what is
-/// kept is bounded by its size
+/// Reads a file that export_function or an exporter wrote. Constants are views of the mapped file. throws
+/// NotFound or Io naming the path; Format naming the path and what is wrong: nothing in the file is trusted,
+/// and what is kept is bounded by its size
 ImportedFunction import_function(const std::string& path);
 
 }  // namespace uma

@@ -159,22 +159,23 @@ class FileReader {
   }
 
   FunctionTrace trace() {
-    FunctionTrace trace;
-    trace.shapeless = in_.below(2, "a flag") != 0;
-    trace.positional = in_.count(2 * sizeof(uint64_t), "arguments");
+    CallSignature call;
+    call.shapeless = in_.below(2, "a flag") != 0;
+    call.positional = in_.count(2 * sizeof(uint64_t), "arguments");
     const size_t named = in_.count(sizeof(uint64_t), "keywords");
     for (size_t i = 0; i < named; ++i) {
-      trace.keywords.push_back(in_.utf8("keywords"));
-      in_.require(i == 0 || trace.keywords[i - 1] < trace.keywords[i], "keywords are not in order");
+      call.keywords.push_back(in_.utf8("keywords"));
+      in_.require(i == 0 || call.keywords[i - 1] < call.keywords[i], "keywords are not in order");
     }
+    for (size_t i = 0; i < call.positional + named; ++i)
+      call.arguments.push_back(in_.signature("an argument"));
     Graph read;
-    for (size_t i = 0; i < trace.positional + named; ++i)
-      read.arguments.push_back(in_.signature("an argument"));
+    read.arguments = call.arguments;
     for (const uint32_t constant : in_.numbers(constants_.size(), "constants of a trace"))
       read.constants.push_back(constants_[constant]);
     steps(read);
-    trace.graph = checked(read, trace.shapeless);
-    return trace;
+    Graph graph = checked(read, call.shapeless);
+    return {std::move(call), std::move(graph)};
   }
 
   void steps(Graph& graph) {
@@ -209,35 +210,9 @@ class FileReader {
 }  // namespace
 
 struct ImportedFunction::State {
-  struct Entry {
-    size_t positional;
-    std::vector<std::string> keywords;
-    std::vector<Signature> arguments;
-    bool shapeless;
-    std::unique_ptr<Recorded> recorded;
-
-    /// The arguments in their order, if the trace is for such ones.
-    std::optional<std::vector<array>> match(const std::vector<array>& args, const Keywords& named) const {
-      if (args.size() + named.size() != arguments.size() || args.size() > positional) return {};
-      std::vector<array> all = args;
-      for (const auto& [name, a] : named)
-        if (!std::binary_search(keywords.begin(), keywords.end(), name)) all.push_back(a);
-      if (all.size() != positional) return {};
-      for (const std::string& name : keywords) {
-        const auto it = named.find(name);
-        if (it == named.end()) return {};
-        all.push_back(it->second);
-      }
-      for (size_t i = 0; i < all.size(); ++i) {
-        const Signature& s = arguments[i];
-        if (all[i].dtype() != s.dtype || all[i].ndim() != s.shape.size()) return {};
-        if (!shapeless && all[i].shape() != s.shape) return {};
-      }
-      return all;
-    }
-  };
   std::string metadata;
-  std::vector<Entry> entries;
+  std::vector<CallSignature> calls;
+  std::vector<std::unique_ptr<Recorded>> graphs;  // of each call
 };
 
 namespace {
@@ -255,6 +230,27 @@ class CallText {
   std::string text_;
 };
 
+/// The arguments in their order, if the call is for such ones.
+std::optional<std::vector<array>> match(const CallSignature& call, const std::vector<array>& args,
+                                        const Keywords& named) {
+  if (args.size() + named.size() != call.arguments.size() || args.size() > call.positional) return {};
+  std::vector<array> all = args;
+  for (const auto& [name, a] : named)
+    if (!std::binary_search(call.keywords.begin(), call.keywords.end(), name)) all.push_back(a);
+  if (all.size() != call.positional) return {};
+  for (const std::string& name : call.keywords) {
+    const auto it = named.find(name);
+    if (it == named.end()) return {};
+    all.push_back(it->second);
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Signature& s = call.arguments[i];
+    if (all[i].dtype() != s.dtype || all[i].ndim() != s.shape.size()) return {};
+    if (!call.shapeless && all[i].shape() != s.shape) return {};
+  }
+  return all;
+}
+
 std::string text_of(const std::vector<array>& args, const Keywords& keywords) {
   CallText text;
   for (const array& a : args) text.add({}, signature_of(a));
@@ -266,16 +262,16 @@ std::string text_of(const std::vector<array>& args, const Keywords& keywords) {
 
 std::string ImportedFunction::signatures() const {
   constexpr size_t kMostShown = 8;
+  const std::vector<CallSignature>& all = calls();
   std::string out;
-  for (size_t i = 0; i < state_->entries.size(); ++i) {
-    const State::Entry& entry = state_->entries[i];
+  for (size_t i = 0; i < all.size(); ++i) {
     out += i ? ", " : "";
-    if (i == kMostShown) return out + fmt::format("and {} more", state_->entries.size() - i);
+    if (i == kMostShown) return out + fmt::format("and {} more", all.size() - i);
     CallText text;
-    for (size_t k = 0; k < entry.arguments.size(); ++k)
-      text.add(k < entry.positional ? std::string_view() : entry.keywords[k - entry.positional],
-               entry.arguments[k]);
-    out += text.take() + (entry.shapeless ? " of any extents" : "");
+    for (size_t k = 0; k < all[i].arguments.size(); ++k)
+      text.add(k < all[i].positional ? std::string_view() : all[i].keywords[k - all[i].positional],
+               all[i].arguments[k]);
+    out += text.take() + (all[i].shapeless ? " of any extents" : "");
   }
   return out.empty() ? "nothing" : out;
 }
@@ -283,11 +279,14 @@ std::string ImportedFunction::signatures() const {
 const std::string& ImportedFunction::metadata() const {
   return state_->metadata;
 }
+const std::vector<CallSignature>& ImportedFunction::calls() const {
+  return state_->calls;
+}
 
 std::vector<array> ImportedFunction::operator()(const std::vector<array>& args,
                                                 const Keywords& keywords) const {
-  for (const State::Entry& entry : state_->entries)
-    if (const auto all = entry.match(args, keywords)) return (*entry.recorded)(*all);
+  for (size_t i = 0; i < calls().size(); ++i)
+    if (const auto all = match(calls()[i], args, keywords)) return (*state_->graphs[i])(*all);
   fail(ErrorCode::kInvalidArgument, kOp, "called with {}, and it takes {}", text_of(args, keywords),
        signatures());
 }
@@ -300,10 +299,8 @@ ImportedFunction import_function(const std::string& path) {
   reader.ops();
   reader.constants();
   for (FunctionTrace& trace : reader.traces()) {
-    std::vector<Signature> arguments = trace.graph.arguments;
-    out.state_->entries.push_back({trace.positional, std::move(trace.keywords), std::move(arguments),
-                                   trace.shapeless,
-                                   std::make_unique<Recorded>(std::move(trace.graph), trace.shapeless)});
+    out.state_->graphs.push_back(std::make_unique<Recorded>(std::move(trace.graph), trace.call.shapeless));
+    out.state_->calls.push_back(std::move(trace.call));
   }
   return out;
 }

@@ -1,5 +1,7 @@
 #include "graph/rules.h"
 
+#include <cmath>
+
 #include "core/device.h"
 #include "graph/extents.h"
 #include "graph/row.h"
@@ -123,7 +125,10 @@ Arrays arange_rule(const Node& node, Inputs, const Rebuilding& r) {
   check_fixed(out.shape, r, "arange");
   check(out.shape.size() == 1 && out.dtype != DType::bool_ && out.dtype != DType::complex64,
         ErrorCode::kShape, "arange", "gives no {} of shape {}", name_of(out.dtype), out.shape);
-  return {array::make(out.shape, out.dtype, kArange, node.params<ArangeParams>(), {})};
+  const auto& p = node.params<ArangeParams>();
+  check(std::isfinite(p.start) && std::isfinite(p.step), ErrorCode::kInvalidArgument, "arange",
+        "starts at {}, in steps of {}", p.start, p.step);
+  return {array::make(out.shape, out.dtype, kArange, p, {})};
 }
 
 // -- By indices --

@@ -92,21 +92,19 @@ class Simplifier {
 FunctionTrace trace_function(const KeywordFunction& fun, const std::vector<array>& args,
                              const Keywords& keywords, bool shapeless) {
   FunctionTrace trace;
-  trace.positional = args.size();
-  trace.shapeless = shapeless;
-  std::vector<Signature> signatures = signatures_of(args);
+  CallSignature& call = trace.call;
+  call = {args.size(), {}, shapeless, signatures_of(args)};
   for (const auto& [name, a] : keywords) {
-    trace.keywords.push_back(name);
-    signatures.push_back(signature_of(a));
+    call.keywords.push_back(name);
+    call.arguments.push_back(signature_of(a));
   }
   const Function flat = [&](const std::vector<array>& x) {
-    const auto middle = x.begin() + static_cast<std::ptrdiff_t>(trace.positional);
+    const auto middle = x.begin() + static_cast<std::ptrdiff_t>(call.positional);
     Keywords named;
-    for (size_t i = 0; i < trace.keywords.size(); ++i)
-      named.emplace(trace.keywords[i], x[trace.positional + i]);
+    for (size_t i = 0; i < call.keywords.size(); ++i) named.emplace(call.keywords[i], x[call.positional + i]);
     return fun({x.begin(), middle}, named);
   };
-  trace.graph = Simplifier(Graph::record(flat, std::move(signatures), shapeless)).simplified();
+  trace.graph = Simplifier(Graph::record(flat, call.arguments, shapeless)).simplified();
   for (const Graph::Step& step : trace.graph.steps) write_params(*step.node);
   return trace;
 }
