@@ -126,6 +126,7 @@ void bind_factors(nb::module_& linalg);
 void bind_matmul(nb::module_& m);
 void bind_memory(nb::module_& m);
 void bind_products(nb::module_& m);
+void bind_profile(nb::module_& m);
 void bind_search(nb::module_& m);
 void bind_export(nb::module_& m);
 void bind_fast(nb::module_& m);

@@ -81,6 +81,7 @@ NB_MODULE(core, m) {
   bind_transforms(m);
   bind_compile(m);
   bind_export(m);
+  bind_profile(m);
   bind_compat(m);
   m.attr("cpu") = nb::cast(uma::DeviceType::cpu);
   m.attr("gpu") = nb::cast(uma::DeviceType::cuda);

@@ -7,6 +7,7 @@
 
 #include "core/kernel.h"
 #include "core/mapped_file.h"
+#include "core/profile.h"
 
 namespace uma {
 
@@ -140,11 +141,15 @@ std::vector<array> run_fallback(const Node& node) {
   return results;
 }
 
-void run_step(Step& step) {
+/// False if no element was read or written: the results are views.
+bool run_step(Step& step) {
   Node& node = *step.node;
   KernelArgs args(node, step.outputs, !step.keeps_node);
-  if (node.op->view && node.op->view(args)) return;
-  if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) return kernel(args);
+  if (node.op->view && node.op->view(args)) return false;
+  if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) {
+    kernel(args);
+    return true;
+  }
   check(node.op->fallback != nullptr, ErrorCode::kNoKernel, node.op->name, "has no kernel on {} for {}",
         name_of(node.stream.device.type), name_of(step.outputs[0].dtype()));
   const std::vector<array> results = run_fallback(node);
@@ -154,6 +159,13 @@ void run_step(Step& step) {
     out.offset = results[i].offset();
     out.strides = results[i].strides();
   }
+  return true;
+}
+
+void run_measured(Step& step) {
+  Profile::Timer timer(*step.node);
+  const bool is_view = !run_step(step);
+  timer.finish(step.outputs, is_view);
 }
 
 void run(Plan& plan) {
@@ -162,7 +174,10 @@ void run(Plan& plan) {
     for (auto& event : plan.waits) event->wait();
     for (; done < plan.steps.size(); ++done) {
       Step& step = plan.steps[done];
-      run_step(step);
+      if (Profile::any()) [[unlikely]]
+        run_measured(step);
+      else
+        run_step(step);
       for (array& out : step.outputs)
         out.tensor()->state.store(Tensor::State::ready, std::memory_order_release);
       // Letting go here is what frees memory at its last use, and what lets the next op take it.
