@@ -10,6 +10,7 @@
 #include "core/kernel.h"
 #include "core/mapped_file.h"
 #include "core/plan.h"
+#include "core/profile.h"
 
 namespace uma {
 
@@ -126,7 +127,8 @@ Plan make_plan(std::span<const array> arrays) {
       }
     }
   }
-  group_steps(plan.steps, plan.event.get());
+  // Who looks at what ops cost sees them one by one.
+  if (!Profile::any()) group_steps(plan.steps, plan.event.get());
   return plan;
 }
 
@@ -136,11 +138,15 @@ std::vector<array> run_fallback(const Node& node) {
   return results;
 }
 
-void run_step(Step& step) {
+/// False if no element was read or written: the results are views.
+bool run_step(Step& step) {
   Node& node = *step.node;
   KernelArgs args(node, step.outputs, !step.keeps_node);
-  if (node.op->view && node.op->view(args)) return;
-  if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) return kernel(args);
+  if (node.op->view && node.op->view(args)) return false;
+  if (const Kernel kernel = find_kernel(*node.op, node.stream.device.type)) {
+    kernel(args);
+    return true;
+  }
   check(node.op->fallback != nullptr, ErrorCode::kNoKernel, node.op->name, "has no kernel on {} for {}",
         name_of(node.stream.device.type), name_of(step.outputs[0].dtype()));
   const std::vector<array> results = run_fallback(node);
@@ -150,6 +156,13 @@ void run_step(Step& step) {
     out.offset = results[i].offset();
     out.strides = results[i].strides();
   }
+  return true;
+}
+
+void run_measured(Step& step) {
+  Profile::Timer timer(*step.node);
+  const bool is_view = !run_step(step);
+  timer.finish(step.outputs, is_view);
 }
 
 void run_group(std::span<Step> steps) {
@@ -170,10 +183,12 @@ void run(Plan& plan) {
     for (auto& event : plan.waits) event->wait();
     while (done < plan.steps.size()) {
       const auto group = std::span(plan.steps).subspan(done, plan.steps[done].group);
-      if (group.size() == 1)
-        run_step(group[0]);
-      else
+      if (group.size() > 1)
         run_group(group);
+      else if (Profile::any()) [[unlikely]]
+        run_measured(group[0]);
+      else
+        run_step(group[0]);
       for (Step& step : group) {
         // What a group keeps to itself has no value, and nobody who could ask for it.
         if (step.stored)

@@ -63,7 +63,9 @@ TEST(FileWriter, PathsThatCannotBeWritten) {
   EXPECT_EQ(error(folder.path("none/f")), "[write] none/f cannot be made: No such file or directory");
   std::filesystem::create_directory(folder.path("d"));
   EXPECT_EQ(error(folder.path("d")), "[write] d cannot be written: Is a directory");
-  EXPECT_EQ(folder.files(), 1u);
+  ASSERT_EQ(mkfifo(folder.path("p").c_str(), 0600), 0);
+  EXPECT_EQ(error(folder.path("p")), "[write] p cannot be replaced: no regular file");
+  EXPECT_EQ(folder.files(), 2u);
 }
 
 // A full disk, as far as a process without privileges can make one: the largest file that it may write.
