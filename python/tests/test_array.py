@@ -282,3 +282,15 @@ def test_nothing_leaks(which):
     assert sys.getallocatedblocks() - blocks < 300
     assert sys.getrefcount(a) == count
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 8192, "KiB that stay"
+
+
+def test_print_options_come_back_as_they_were():
+    plain = repr(mx.array(1 / 3))
+    before = mx.get_printoptions().precision
+    assert before == mx.PrintOptions().precision == -1
+    mx.set_printoptions(precision=2)
+    assert mx.get_printoptions().precision == 2 and repr(mx.array(1 / 3)) == "array(0.33, dtype=float32)"
+    with mx.printoptions(precision=4):
+        assert repr(mx.array(1 / 3)) == "array(0.3333, dtype=float32)"
+    mx.set_printoptions(precision=before)
+    assert repr(mx.array(1 / 3)) == plain

@@ -161,6 +161,17 @@ def test_qqmm_is_the_product_of_the_rounded():
     np.testing.assert_allclose(np.array(grad), np.array(mx.broadcast_to(expected, w.shape)), rtol=1e-5, atol=1e-5)
 
 
+def test_they_are_compiled_for_other_extents():
+    w = eval(W, {"mx": mx, "np": np})
+    product = mx.compile(lambda x: mx.qqmm(x, w, mode="mxfp8"), shapeless=True)
+    rule = mx.compile(lambda q, v, b: mx.fast.gated_delta_update(q, q, v, b, b)[0], shapeless=True)
+    for n in (2, 5):
+        x = mx.random.normal((n, 64))
+        assert bool(mx.allclose(product(x), mx.qqmm(x, w, mode="mxfp8")))
+        q, v, b = mx.random.normal((1, n, 2, 4)), mx.random.normal((1, n, 2, 4)), mx.random.uniform(shape=(1, n, 2))
+        assert bool(mx.allclose(rule(q, v, b), mx.fast.gated_delta_update(q, q, v, b, b)[0]))
+
+
 def test_half_dtypes_of_quantized_products():
     x, w = (eval(e, {"mx": mx, "np": np}) for e in (X, W))
     packed = mx.quantize(w, mode="nvfp4")
