@@ -1,5 +1,6 @@
 #pragma once
 // Convolutions with the channels last.
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 
@@ -11,12 +12,12 @@ namespace uma::nn {
 /// A number for each of N axes, or one for all: 3, {3, 5}. throws InvalidArgument for another number of them
 template <size_t N>
 struct PerAxis {
-  std::array<int64_t, N> values;
+  std::array<int64_t, N> values{};
   PerAxis(int value) { values.fill(value); }
   PerAxis(std::initializer_list<int64_t> list) {
     check(list.size() == N, ErrorCode::kInvalidArgument, "PerAxis", "needs {} numbers, not {}", N,
           list.size());
-    std::copy(list.begin(), list.end(), values.begin());
+    std::copy_n(list.begin(), std::min(N, list.size()), values.begin());
   }
   std::vector<int64_t> vector() const { return {values.begin(), values.end()}; }
 };
