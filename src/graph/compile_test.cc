@@ -8,9 +8,11 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/linalg.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
+#include "ops/scatter.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
@@ -261,6 +263,20 @@ TEST(Shapeless, ReshapesThatTheShapesTell) {
       },
       {{4, 5}, {9, 5}});
   check_all([](const Arrays& x) { return Arrays{x[0] + ones_like(x[0]) * 2.0}; }, {{4, 3}, {2, 3}});
+}
+
+TEST(Shapeless, FactorizationsAndScatters) {
+  Counted counted;
+  const Function f = [](const Arrays& x) {
+    return Arrays{linalg::det(x[0]), linalg::solve(x[0], x[0] + 1.0), linalg::singular_values(x[0]),
+                  scatter(x[0], {array({0, 2})}, x[1], {0}, ScatterMode::add)};
+  };
+  const Function compiled = compile(counted.of(f), true);
+  for (const Shape& s : {Shape{3, 2, 2}, Shape{5, 2, 2}, Shape{4, 3, 3}}) {
+    const Arrays x{random_array(s, 1), random_array({2, s[1], s[2]}, 2)};
+    expect_same(compiled(x), f(x));
+  }
+  EXPECT_EQ(*counted.calls, 1);
 }
 
 TEST(Shapeless, WhatTheShapesDoNotTellIsRefused) {
