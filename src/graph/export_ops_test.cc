@@ -3,6 +3,8 @@
 
 #include <set>
 
+#include "fast/gated_delta.h"
+#include "fast/qqmm.h"
 #include "fast/registry.h"
 #include "graph/rules.h"
 #include "graph/testing.h"
@@ -293,6 +295,15 @@ std::vector<Case> fast() {
          return Arrays{silu_mul(v[0], v[0]), gelu_tanh_mul(v[0], v[0])};
        },
        {x}},
+      {"fake_quantize",
+       [](const Arrays& v) { return Arrays{fake_quantize(v[0], PackedFormat::make("mxfp4", {}, {}))}; },
+       {f32({4, 64}, 7)}},
+      {"gated_delta_update",
+       [](const Arrays& v) {
+         const auto [out, state] = gated_delta_update(v[0], v[0], v[1], v[2], v[2]);
+         return Arrays{out, state};
+       },
+       {f32({1, 3, 2, 8}, 8), f32({1, 3, 2, 4}, 9), f32({1, 3, 2}, 10)}},
   };
 }
 

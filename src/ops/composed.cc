@@ -72,7 +72,9 @@ std::pair<array, array> divmod(const array& x, const array& y) {
 }
 
 array std(const array& x, const Axes& axes, bool keepdims, int64_t ddof) {
-  return sqrt(var(x, axes, keepdims, ddof));
+  // The variance of halves may be too large for them where its root is not.
+  if (!is_floating(x.dtype()) || size_of(x.dtype()) != 2) return sqrt(var(x, axes, keepdims, ddof));
+  return astype(sqrt(var(astype(x, DType::float32), axes, keepdims, ddof)), x.dtype());
 }
 
 }  // namespace uma
