@@ -4,39 +4,24 @@
 
 #include <cmath>
 
-#include "backend/install.h"
 #include "core/dot.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/cumulative.h"
 #include "ops/elementwise.h"
 #include "ops/shape.h"
+#include "ops/testing.h"
 #include "ops/view.h"
 
 namespace uma {
 namespace {
 
+using testing::code_of;
+using testing::values_of;
 using Values = std::vector<double>;
-
-const bool installed = (install_backends(), true);
-
-Values values_of(const array& x) {
-  return astype(x, DType::float64).to_vector<double>();
-}
 
 array count(Shape shape) {
   return reshape(arange(0, static_cast<double>(num_elements(shape)), 1, DType::float32), shape);
-}
-
-template <class F>
-ErrorCode code_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  ADD_FAILURE() << "no error";
-  return ErrorCode::kInternal;
 }
 
 TEST(Pad, FourModes) {

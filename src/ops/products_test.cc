@@ -6,24 +6,20 @@
 #include <cmath>
 #include <random>
 
-#include "backend/install.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/einsum.h"
 #include "ops/search.h"
 #include "ops/shape.h"
 #include "ops/sort.h"
+#include "ops/testing.h"
 
 namespace uma {
 namespace {
 
+using testing::code_of;
+using testing::values_of;
 using Values = std::vector<double>;
-
-const bool installed = (install_backends(), true);
-
-Values values_of(const array& x) {
-  return astype(x, DType::float64).to_vector<double>();
-}
 
 array random_array(Shape shape, unsigned seed) {
   std::mt19937 generator(seed);
@@ -36,17 +32,6 @@ array random_array(Shape shape, unsigned seed) {
 void expect_near(const Values& a, const Values& b, double tolerance = 1e-12) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], tolerance) << i;
-}
-
-template <class F>
-ErrorCode code_of(F f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.code();
-  }
-  ADD_FAILURE() << "no error";
-  return ErrorCode::kInternal;
 }
 
 TEST(Einsum, ChainAgainstLoops) {

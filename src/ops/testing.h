@@ -107,6 +107,18 @@ inline std::vector<array> layouts_of(const array& x) {
   return out;
 }
 
+/// Of the Error that f throws; it is a failure of the test if there is none.
+template <class F>
+ErrorCode code_of(F f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.code();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return ErrorCode::kInternal;
+}
+
 template <class F>
 void expect_error(ErrorCode code, F f) {
   try {
