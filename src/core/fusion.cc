@@ -162,11 +162,8 @@ void FusedArgs::allocate() {
     const Device device = ops_[i].node->stream.device;
     out.strides = row_major_strides(out.shape);
     const auto donor = std::find_if(inputs_.begin(), inputs_.end(), [&](const Input& in) {
-      const array& value = *in.value;
-      return !in.taken && in.last <= i && value.tensor().use_count() == static_cast<long>(in.reads) &&
-             value.buffer().use_count() == 1 && value.buffer()->writable() &&
-             value.buffer()->device() == device && value.is_row_contiguous() &&
-             value.nbytes() == ops_[i].out->nbytes();
+      return !in.taken && in.last <= i && is_held_only_by(*in.value, static_cast<long>(in.reads), device) &&
+             in.value->is_row_contiguous() && in.value->nbytes() == ops_[i].out->nbytes();
     });
     if (donor != inputs_.end()) {
       donor->taken = true;

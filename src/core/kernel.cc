@@ -51,6 +51,11 @@ const Backend& backend(DeviceType type) {
   return *found;
 }
 
+bool is_held_only_by(const array& value, long handles, const Device& device) {
+  return value.tensor().use_count() == handles && value.buffer().use_count() == 1 &&
+         value.buffer()->writable() && value.buffer()->device() == device;
+}
+
 array& KernelArgs::allocate(size_t i) {
   Tensor& out = *outputs_[i].tensor();
   out.buffer = Buffer::allocate(static_cast<size_t>(out.size * size_of(out.dtype)), node_.stream.device);
@@ -60,18 +65,27 @@ array& KernelArgs::allocate(size_t i) {
 }
 
 bool KernelArgs::is_donatable(size_t i) const {
-  const array& input = in(i);
-  return may_donate_ && input.tensor().use_count() == 1 && input.buffer().use_count() == 1 &&
-         input.buffer()->writable() && input.buffer()->device() == node_.stream.device;
+  return may_donate_ && is_held_only_by(in(i), 1, node_.stream.device);
 }
 
 bool KernelArgs::donate_or_allocate(size_t i, size_t o) {
+  if (donate(i, o)) return true;
+  allocate(o);
+  return false;
+}
+
+bool KernelArgs::donate_any_or_allocate(size_t o) {
+  for (size_t i = 0; i < num_inputs(); ++i)
+    if (donate(i, o)) return true;
+  allocate(o);
+  return false;
+}
+
+bool KernelArgs::donate(size_t i, size_t o) {
   const array& input = in(i);
   Tensor& out = *outputs_[o].tensor();
-  if (!is_donatable(i) || !input.is_row_contiguous() || input.nbytes() != out.size * size_of(out.dtype)) {
-    allocate(o);
+  if (!is_donatable(i) || !input.is_row_contiguous() || input.nbytes() != out.size * size_of(out.dtype))
     return false;
-  }
   out.buffer = input.buffer();
   out.offset = input.offset();
   out.strides = row_major_strides(out.shape);

@@ -7,6 +7,9 @@
 
 namespace uma {
 
+/// True if nobody but these `handles` holds the value, and its memory may be overwritten on the device.
+bool is_held_only_by(const array& value, long handles, const Device& device);
+
 /// What a kernel gets. Inputs are ready; outputs have shape and dtype, and no memory yet.
 class KernelArgs {
  public:
@@ -28,6 +31,8 @@ class KernelArgs {
   /// The memory of input `i`, when nobody else holds it and its elements lie as the output's would:
   /// row-major, same size in bytes. Otherwise fresh memory. True if it was taken.
   bool donate_or_allocate(size_t input, size_t output = 0);
+  /// The same with the first input whose memory can be taken.
+  bool donate_any_or_allocate(size_t output = 0);
   /// True if donate_or_allocate would take the input's memory whatever the layout of the output.
   bool is_donatable(size_t input) const;
   /// Makes an output a view of an input's memory. Strides in elements of the output, offset in bytes from
@@ -37,6 +42,8 @@ class KernelArgs {
  private:
   Node& node_;
   std::span<array> outputs_;
+  bool donate(size_t input, size_t output);
+
   bool may_donate_;  // false while a transformation keeps the node: it will read the inputs again
 };
 

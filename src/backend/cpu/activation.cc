@@ -86,10 +86,7 @@ void gated_f64(const double* gate, const double* up, double* out, int64_t n, F f
 template <class F>
 void gated_kernel(KernelArgs& args, Gated on_target, F on_f64) {
   // Which input is given up is asked before further handles on it exist.
-  if (args.is_donatable(0) && args.in(0).is_row_contiguous())
-    args.donate_or_allocate(0);
-  else
-    args.donate_or_allocate(1);
+  args.donate_any_or_allocate();
   const array gate = row_contiguous(args.in(0)), up = row_contiguous(args.in(1));
   array& out = args.out();
   const int64_t bytes = size_of(gate.dtype());

@@ -276,11 +276,7 @@ void elementwise_kernel(KernelArgs& args) {
     strides[i] = args.in(i).strides();
     inputs[i] = {args.in(i).bytes(), &strides[i], size_of(args.in(i).dtype())};
   }
-  size_t donor = 0;
-  while (donor + 1 < count && !(args.is_donatable(donor) && args.in(donor).is_row_contiguous() &&
-                                args.in(donor).nbytes() == args.out().nbytes()))
-    ++donor;
-  args.donate_or_allocate(donor);
+  args.donate_any_or_allocate();
   op.out = args.out().mutable_data<uint8_t>();
   const std::span<const TileInput> read = std::span(inputs).first(count);
   if (!run_one_tile(args.out().shape(), read, op)) TileRun(args.out().shape(), read, std::span(&op, 1)).run();
