@@ -87,6 +87,15 @@ HWY_INLINE int64_t lanes_f32() {
   return static_cast<int64_t>(hn::Lanes(DF()));
 }
 
+/// The larger and the smaller one. NaN wins: of x by the second condition, of y because no comparison with it
+/// is true.
+HWY_INLINE VF maximum(VF x, VF y) {
+  return hn::IfThenElse(hn::Or(hn::Gt(x, y), hn::IsNaN(x)), x, y);
+}
+HWY_INLINE VF minimum(VF x, VF y) {
+  return hn::IfThenElse(hn::Or(hn::Lt(x, y), hn::IsNaN(x)), x, y);
+}
+
 /// 2^n for integral n in [-126, 127].
 HWY_INLINE VF power_of_two(DF d, hn::Vec<hn::RebindToSigned<DF>> n) {
   const hn::RebindToSigned<DF> di;

@@ -47,10 +47,14 @@ acc_t<T> sum_block(const T* x, int n) {
 
 template <class T>
 acc_t<T> sum_row(const T* x, int64_t n) {
-  if (n <= kBlock) return n > 0 ? sum_block(x, static_cast<int>(n)) : acc_t<T>{};
-  const int64_t half = n / 2 / kBlock * kBlock;
-  const int64_t cut = half > 0 ? half : kBlock;
-  return plus(sum_row(x, cut), sum_row(x + cut, n - cut));
+  if constexpr (has_row_kernels(dtype_of<T>)) {
+    return sum_of_row(dtype_of<T>, x, n);
+  } else {
+    if (n <= kBlock) return n > 0 ? sum_block(x, static_cast<int>(n)) : acc_t<T>{};
+    const int64_t half = n / 2 / kBlock * kBlock;
+    const int64_t cut = half > 0 ? half : kBlock;
+    return plus(sum_row(x, cut), sum_row(x + cut, n - cut));
+  }
 }
 
 // max(a, b) for which NaN wins.
@@ -74,7 +78,6 @@ template <class T>
 acc_t<T> reduce_row(Reduction kind, const T* x, int64_t n) {
   using A = acc_t<T>;
   if constexpr (has_row_kernels(dtype_of<T>)) {
-    if (kind == Reduction::sum) return sum_of_row(dtype_of<T>, x, n);
     if (kind == Reduction::max) return max_of_row(dtype_of<T>, x, n);
     if (kind == Reduction::min) return min_of_row(dtype_of<T>, x, n);
   }
@@ -256,9 +259,9 @@ void reduce_kernel(KernelArgs& args) {
       acc_t<T> parts[kParts];
       parallel_for(kParts, [&](int64_t i) {
         const int64_t begin = n * i / kParts, end = n * (i + 1) / kParts;
-        parts[i] = reduce_row(p.kind, in + begin, end - begin);
+        parts[i] = sum_row(in + begin, end - begin);
       });
-      y[0] = static_cast<T>(reduce_row(p.kind, parts, kParts));
+      y[0] = static_cast<T>(sum_row(parts, kParts));
       return;
     }
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
@@ -312,12 +315,15 @@ A exp_of_difference(A x, A top) {
 template <class T>
 void softmax_row(const T* x, T* y, int64_t n, acc_t<T>* piece) {
   using A = acc_t<T>;
-  if constexpr (has_row_kernels(dtype_of<T>)) return softmax_of_row(dtype_of<T>, x, y, n, piece);
-  A top = -std::numeric_limits<A>::infinity();
-  for (int64_t i = 0; i < n; ++i) top = better<true>(top, static_cast<A>(x[i]));
-  for (int64_t i = 0; i < n; ++i) piece[i] = exp_of_difference(static_cast<A>(x[i]), top);
-  const A scale = A{1} / sum_row(piece, n);
-  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(piece[i] * scale);
+  if constexpr (has_row_kernels(dtype_of<T>)) {
+    softmax_of_row(dtype_of<T>, x, y, n, piece);
+  } else {
+    A top = -std::numeric_limits<A>::infinity();
+    for (int64_t i = 0; i < n; ++i) top = better<true>(top, static_cast<A>(x[i]));
+    for (int64_t i = 0; i < n; ++i) piece[i] = exp_of_difference(static_cast<A>(x[i]), top);
+    const A scale = A{1} / sum_row(piece, n);
+    for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(piece[i] * scale);
+  }
 }
 
 void softmax_kernel(KernelArgs& args) {

@@ -49,11 +49,11 @@ float sum(const T* x, int64_t n) {
 }
 
 struct Larger {
-  static HWY_INLINE VF of(VF x, VF y) { return hn::IfThenElse(hn::Or(hn::Gt(x, y), hn::IsNaN(x)), x, y); }
+  static HWY_INLINE VF of(VF x, VF y) { return maximum(x, y); }
   static float of(float x, float y) { return x > y || x != x ? x : y; }
 };
 struct Smaller {
-  static HWY_INLINE VF of(VF x, VF y) { return hn::IfThenElse(hn::Or(hn::Lt(x, y), hn::IsNaN(x)), x, y); }
+  static HWY_INLINE VF of(VF x, VF y) { return minimum(x, y); }
   static float of(float x, float y) { return x < y || x != x ? x : y; }
 };
 

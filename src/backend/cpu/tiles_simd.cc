@@ -65,12 +65,11 @@ struct Multiply {
 struct Divide {
   static HWY_INLINE VF of(DF, VF x, VF y) { return x / y; }
 };
-// NaN wins: of x by the second condition, of y because no comparison with it is true.
 struct Maximum {
-  static HWY_INLINE VF of(DF, VF x, VF y) { return hn::IfThenElse(hn::Or(hn::Gt(x, y), hn::IsNaN(x)), x, y); }
+  static HWY_INLINE VF of(DF, VF x, VF y) { return maximum(x, y); }
 };
 struct Minimum {
-  static HWY_INLINE VF of(DF, VF x, VF y) { return hn::IfThenElse(hn::Or(hn::Lt(x, y), hn::IsNaN(x)), x, y); }
+  static HWY_INLINE VF of(DF, VF x, VF y) { return minimum(x, y); }
 };
 
 template <class F, class T>
