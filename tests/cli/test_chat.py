@@ -226,6 +226,10 @@ class Chat(CliTest):
             for _ in range(20):
                 terminal.send("\x03")
             terminal.wait_for("uma: stopped.*" + PROMPT)
+            # A key within microseconds of Ctrl-C may go with the line that it drops; the echo says that all are seen.
+            terminal.send("x")
+            terminal.wait_for("x")
+            terminal.send("\x15")
         terminal.send("/show messages\r")
         terminal.wait_for("user: go.*" + PROMPT)
         self.leave(terminal)
