@@ -29,6 +29,7 @@ InterruptScope::InterruptScope(Second second) : saved_(new Saved) {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;  // a write to the terminal must not lose its text to Ctrl-C
   sigaction(SIGINT, &action, &saved_->interrupt);
   sigaction(SIGTERM, &action, &saved_->terminate);
 }

@@ -152,6 +152,7 @@ LineEditor::Result LineEditor::read(const std::string& prompt, std::string& line
   }, saved{};
   action.sa_handler = on_interrupt;
   sigemptyset(&action.sa_mask);
+  action.sa_flags = SA_RESTART;  // what waits is a poll, which comes back all the same
   forget_interrupts();
   sigaction(SIGINT, &action, &saved);
   int length = 0;
