@@ -72,7 +72,7 @@ array parity(const array& pivots, DType dtype) {
 // f32 or f64 for a determinant, checked.
 array checked_square(const array& a, std::string_view op) {
   check(a.dtype() != DType::complex64, ErrorCode::kDType, op, "does not take complex64");
-  const array x = a.dtype() == DType::float64 ? a : astype(a, DType::float32);
+  array x = a.dtype() == DType::float64 ? a : astype(a, DType::float32);
   check_matrix(x, op, true);
   return x;
 }

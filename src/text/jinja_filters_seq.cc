@@ -117,8 +117,10 @@ Value sort(Interp& in, Args& a) {
   }
   Keyed k;
   k.items = to_list(in, a[0]);
+  k.keys.reserve(k.items.size());
   for (const Value& v : k.items) {
     std::vector<Value> parts;
+    parts.reserve(getters.size());
     for (const AttrGetter& g : getters) parts.push_back(g.get(in, v));
     k.keys.push_back(in.list(std::move(parts)));
   }
@@ -188,7 +190,7 @@ Value reverse(Interp& in, Args& a) {
   if (!reversible && !v.is(Kind::kGenerator)) in.fail("argument must be iterable");
   auto items = to_list(in, v);
   std::reverse(items.begin(), items.end());
-  const Value reversed = in.list(std::move(items));
+  Value reversed = in.list(std::move(items));
   if (!reversible) return reversed;
   return in.generator(
       [reversed, i = size_t{0}](Interp&, Value* out) mutable {
