@@ -116,6 +116,10 @@ struct dtype_of_t<complex64> {
 template <class T>
 inline constexpr DType dtype_of = dtype_of_t<T>::value;
 
+/// A C++ type that arrays have elements of.
+template <class T>
+concept Element = requires { dtype_of_t<T>::value; };
+
 /// Calls f.template operator()<T>() with the C++ type of `dtype`.
 template <class F>
 decltype(auto) dispatch_all(DType dtype, F&& f) {

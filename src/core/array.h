@@ -58,15 +58,15 @@ class array {
         }()) {}
 
   /// Copies `values` (row-major). Throws Shape if their number is not the shape's.
-  template <class T>
+  template <Element T>
   array(std::span<const T> values, Shape shape)
       : array(from_bytes(values.data(), static_cast<int64_t>(values.size()), std::move(shape), dtype_of<T>)) {
   }
-  template <class T>
+  template <Element T>
   array(std::initializer_list<T> values, Shape shape)
       : array(
             from_bytes(values.begin(), static_cast<int64_t>(values.size()), std::move(shape), dtype_of<T>)) {}
-  template <class T>
+  template <Element T>
   array(std::initializer_list<T> values) : array(values, Shape{static_cast<int64_t>(values.size())}) {}
 
   /// A row-major view of a buffer from `offset` bytes on; no copy. Throws Shape if it does not fit.

@@ -108,6 +108,8 @@ TEST(Eval, RunsEachOpOnceAndOnlyWhenAsked) {
   EXPECT_EQ(runs, 2);
   y.eval();
   EXPECT_EQ(runs, 2);
+  eval({sum(x, x), y});  // a braced list is one of arrays, not the values of one
+  EXPECT_EQ(runs, 3);
 }
 
 TEST(Eval, PlanListsOpsInputsFirst) {
