@@ -1,10 +1,12 @@
 #include "core/array.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/eval.h"
 #include "core/kernel.h"
 #include "core/layout.h"
+#include "core/profile.h"
 
 namespace uma {
 
@@ -43,6 +45,21 @@ array array::make(Shape shape, DType dtype, std::shared_ptr<Node> node) {
   tensor->node = std::move(node);
   array made(std::move(tensor));
   if (Recording::any()) Recording::note(made);
+  return made;
+}
+
+array array::view_or_make(Shape shape, DType dtype, std::shared_ptr<Node> node) {
+  const bool now = node->op->view && !Recording::any() && !Profile::any() &&
+                   std::all_of(node->inputs.begin(), node->inputs.end(),
+                               [](const array& in) { return in.is_ready() && !in.is_tracer(); });
+  array made = make(std::move(shape), dtype, std::move(node));
+  if (!now) return made;
+  Tensor& tensor = *made.tensor_;
+  KernelArgs args(*tensor.node, std::span(&made, 1), false);
+  if (tensor.node->op->view(args)) {
+    tensor.node.reset();
+    tensor.state.store(Tensor::State::ready, std::memory_order_release);
+  }
   return made;
 }
 

@@ -72,17 +72,19 @@ class array {
   /// A row-major view of a buffer from `offset` bytes on; no copy. Throws Shape if it does not fit.
   static array from_buffer(std::shared_ptr<Buffer> buffer, int64_t offset, Shape shape, DType dtype);
 
-  /// The result of an op. Used by ops/ and fast/ only, after they have checked everything.
+  /// The result of an op. Used by ops/ and fast/ only, after they have checked everything. A view of what is
+  /// ready costs nothing, so it is ready at once and no node is kept, unless something watches the graph.
   template <class P>
   static array make(Shape shape, DType dtype, const OpInfo& op, P params, std::vector<array> inputs,
                     Stream stream = default_stream()) {
-    return make(std::move(shape), dtype,
-                std::make_shared<NodeWith<P>>(op, stream, std::move(inputs), std::move(params)));
+    return view_or_make(std::move(shape), dtype,
+                        std::make_shared<NodeWith<P>>(op, stream, std::move(inputs), std::move(params)));
   }
   static array make(Shape shape, DType dtype, const OpInfo& op, std::vector<array> inputs,
                     Stream stream = default_stream()) {
-    return make(std::move(shape), dtype, std::make_shared<Node>(op, stream, std::move(inputs)));
+    return view_or_make(std::move(shape), dtype, std::make_shared<Node>(op, stream, std::move(inputs)));
   }
+  /// The same, never at once.
   static array make(Shape shape, DType dtype, std::shared_ptr<Node> node);
   /// An op with several results.
   static std::vector<array> make_many(std::vector<Node::Output> outputs, std::shared_ptr<Node> node);
@@ -157,6 +159,7 @@ class array {
 
  private:
   friend struct Node;
+  static array view_or_make(Shape shape, DType dtype, std::shared_ptr<Node> node);
   static array from_bytes(const void* values, int64_t count, Shape shape, DType dtype);
   template <class T>
   static array from_value(T value) {

@@ -50,7 +50,9 @@ std::pair<Function, std::vector<array>> fallback_of(const PathStep& step) {
 }
 
 array seed(const array& x) {
-  return array::make(x.shape(), x.dtype(), kSeed, {x}, default_stream());
+  // With its node, by which is_seed knows it.
+  return array::make(x.shape(), x.dtype(),
+                     std::make_shared<Node>(kSeed, default_stream(), std::vector<array>{x}));
 }
 
 bool is_seed(const Node& node) {
