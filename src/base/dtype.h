@@ -118,7 +118,7 @@ inline constexpr DType dtype_of = dtype_of_t<T>::value;
 
 /// A C++ type that arrays have elements of.
 template <class T>
-concept Element = requires { dtype_of_t<T>::value; };
+concept Element = sizeof(dtype_of_t<T>) > 0;  // complete for those only
 
 /// Calls f.template operator()<T>() with the C++ type of `dtype`.
 template <class F>
