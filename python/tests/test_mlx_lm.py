@@ -19,7 +19,7 @@ for _needed in ("mlx_lm", "tokenizers", "transformers"):
     if importlib.util.find_spec(_needed) is None:
         pytest.skip(f"SKIP: {_needed} is not installed", allow_module_level=True)
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "MLX_DISABLE_COMPILE": "1"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +32,29 @@ def models(tmp_path_factory):
 
 
 def on_uma(*args, **options):
-    return alias.output(*args, **OFFLINE, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLX_DISABLE_COMPILE", raising=False)  # what the tests of MLX's layers need: see conftest.py
+        return alias.output(*args, **OFFLINE, **options)
 
 
 def on_mlx(*args, **options):
     """The same program on MLX, or None where that is not installed."""
     if not oracle.have_mlx():
         return None
-    done = alias.run([sys.executable, *args], **OFFLINE, **options)
+    # MLX's compile asks for a C++ compiler when it runs; uma's does not, and stays on.
+    done = alias.run([sys.executable, *args], MLX_DISABLE_COMPILE="1", **OFFLINE, **options)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def tensors_of(file):
+    """A safetensors file: its metadata, and dtype, shape and bytes of each tensor."""
+    data = file.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    metadata = header.pop("__metadata__", None)
+    places = {name: entry.pop("data_offsets") for name, entry in header.items()}
+    return metadata, {name: (entry, data[8 + size :][slice(*places[name])]) for name, entry in header.items()}
 
 
 def text_of(stdout):
@@ -121,8 +134,7 @@ def test_convert(models, tmp_path, options):
     assert config["quantization"]["group_size"] == 32
     if theirs is not None:
         assert config == json.loads((theirs / "config.json").read_text())
-        # bit for bit, names and metadata included
-        assert (mine / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
+        assert tensors_of(mine / "model.safetensors") == tensors_of(theirs / "model.safetensors")
     args = ["-m", "mlx_lm", "generate", "--model", str(mine), "--prompt", "the cat sat on", "-m", "16", "--temp", "0"]
     got, want = on_uma(*args), on_mlx(*args)
     if want is not None:

@@ -114,6 +114,18 @@ def test_categorical():
     assert_same(*both("categorical", logits, axis=0, num_samples=100))
     assert_same(*both("categorical", logits.reshape(2, 2, 7), axis=1, shape=(5, 2, 7)))
     assert_same(*both("categorical", logits.astype(np.float16), num_samples=30))
+    for one in (logits[:1], logits[:1].T, logits[None, :1]):  # a single distribution is drawn from another way
+        axis = int(np.argmax(one.shape))
+        assert_same(*both("categorical", one, axis=axis))
+        assert_same(*both("categorical", one, axis=axis, num_samples=40))
+    assert_same(*both("categorical", logits[0]))
+    assert_same(*both("categorical", logits[0], shape=(40,)))
+    assert_same(*both("categorical", logits[0].astype(np.float16), num_samples=40))
+
+
+def test_categorical_draws_nothing_of_probability_zero():
+    logits = mx.array([-np.inf, 0.0, -np.inf, 0.0, -np.inf])
+    assert set(np.array(mx.random.categorical(logits, num_samples=1000)).tolist()) == {1, 3}
 
 
 @needs_mlx

@@ -11,6 +11,7 @@
 #include "ops/linalg.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
+#include "ops/search.h"
 #include "ops/shape.h"
 #include "ops/sort.h"
 
@@ -106,6 +107,22 @@ array categorical_over(const array& logits, int axis, const Shape& shape, const 
   Shape all = shape;
   all.insert(all.begin() + offset, logits.shape(axis));
   return argmax(gumbel(all, DType::float32, key) + logits, static_cast<int>(offset), false);
+}
+
+// Draws from one distribution: a uniform number each, looked up in its cumulative sums.
+array categorical_of_one(const array& logits, const Shape& shape, const Key& key) {
+  const array x = astype(flatten(logits), DType::float32);
+  const int64_t n = x.size();
+  const array sums = cumsum(exp(x - max(x)), 0);
+  const array drawn = uniform(shape, DType::float32, key) * slice(sums, {n - 1}, {n});
+  // Rounded up to the whole sum, it would lie beyond the last.
+  return minimum(searchsorted(sums, drawn, "right"), array(static_cast<uint32_t>(n - 1)));
+}
+
+// As in MLX, which takes the Gumbel way for a vector and a single draw all the same.
+array draw_categorical(const array& logits, int axis, const Shape& shape, const Key& key) {
+  const bool one = logits.size() == logits.shape(axis) && logits.size() > 0 && !shape.empty();
+  return one ? categorical_of_one(logits, shape, key) : categorical_over(logits, axis, shape, key);
 }
 
 }  // namespace
@@ -241,7 +258,7 @@ array categorical(const array& logits, int axis, const std::optional<Shape>& sha
   Shape reduced = logits.shape();
   reduced.erase(reduced.begin() + axis);
   if (shape) check_broadcasts(reduced, *shape, "categorical");
-  return categorical_over(logits, axis, shape ? *shape : reduced, key);
+  return draw_categorical(logits, axis, shape ? *shape : reduced, key);
 }
 
 array categorical_samples(const array& logits, int axis, int64_t num_samples, const Key& key) {
@@ -249,7 +266,7 @@ array categorical_samples(const array& logits, int axis, int64_t num_samples, co
   Shape shape = logits.shape();
   shape.erase(shape.begin() + axis);
   shape.push_back(num_samples);
-  return categorical_over(expand_dims(logits, {-1}), axis, shape, key);
+  return draw_categorical(expand_dims(logits, {-1}), axis, shape, key);
 }
 
 array permutation(int64_t n, const Key& key) {
