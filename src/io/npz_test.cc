@@ -87,6 +87,24 @@ TEST_F(Npz, WhatIsNoSoundZip) {
   EXPECT_TRUE(error(folder_.write("F", wrong)).starts_with("[npz] F: a.npy is damaged: "));
 }
 
+TEST_F(Npz, AByteThatIsWrongChangesNoElement) {
+  for (const auto method : {ZIP_CM_STORE, ZIP_CM_DEFLATE}) {
+    const std::string whole = read_bytes(zip_of(folder_, {{"a.npy", npy_of(a_)}}, method));
+    for (size_t at = 0; at < whole.size(); ++at) {
+      std::string bytes = whole;
+      bytes[at] = static_cast<char>(~bytes[at]);
+      const std::string path = folder_.write("F", bytes);
+      try {
+        // What lies outside the elements may be another name or date.
+        for (const auto& [name, a] : read_npz(path))
+          EXPECT_EQ(a.to_vector<float>(), a_.to_vector<float>()) << at;
+      } catch (const Error& e) {
+        EXPECT_EQ(e.code(), ErrorCode::kFormat) << at << ": " << e.what();
+      }
+    }
+  }
+}
+
 TEST_F(Npz, SizesThatNoZipCanHave) {
   // The size in the directory, of a member that is deflated; the lengths before it stay.
   std::string bytes = read_bytes(zip_of(folder_, {{"a.npy", npy_of(a_)}}, ZIP_CM_DEFLATE));

@@ -125,6 +125,9 @@ TEST(Module, TrainsAndEvaluates) {
   EXPECT_TRUE(net.layers[1].training());
 }
 
+template <class>
+struct Wide : Module {};
+
 TEST(Module, PrintsAsInPython) {
   const Net net;
   const std::string text =
@@ -152,6 +155,11 @@ TEST(Module, PrintsAsInPython) {
   const std::string printed = to_string(Outer());
   EXPECT_TRUE(printed.starts_with("Outer(depth=1\n  (inner): Net(\n    (layers.0): Linear(")) << printed;
   EXPECT_TRUE(printed.ends_with("\n  )\n  (act): GELU()\n)")) << printed;
+  struct Rotated : Linear {
+    using Linear::Linear;
+  };
+  EXPECT_EQ(to_string(Rotated(2, 3)), "Rotated(input_dims=2, output_dims=3, bias=True)");
+  EXPECT_EQ(to_string(Wide<Net>()), "Wide<uma::nn::(anonymous namespace)::Net>()");
   EXPECT_EQ(to_string(Sequential{Sigmoid(), relu, ReLU6()}),
             "Sequential(\n  (layers.0): Sigmoid()\n  (layers.2): ReLU6()\n)");
 }
