@@ -3,9 +3,11 @@
 
     tools/make_cpp_goldens.py
 
-Needs mlx. Writes tests/golden/nn/{layers,functions,optim}.safetensors; names are CASE/what/path.
+Needs mlx. Writes tests/golden/nn/{layers,functions,optim}.safetensors; names are CASE/what/path, and the metadata of
+layers has how each is printed.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -27,7 +29,15 @@ def causal(n):
     return nn.MultiHeadAttention.create_additive_causal_mask(n)
 
 
+def quantized(**options):
+    net = nn.Sequential(nn.Embedding(7, 64), nn.Linear(64, 32), nn.relu, nn.Linear(32, 64, bias=False))
+    nn.quantize(net, **options)
+    return net
+
+
 X3 = w.array(2, 5, 8, seed=1)
+IDS, X64 = w.ints(2, 3, high=7), w.array(2, 3, 64, seed=1)
+SIGNAL, IMAGE = w.array(2, 7, 3, seed=1), w.array(1, 5, 4, 2, seed=1)
 # name: (constructor, inputs)
 LAYERS = {
     "Linear": (lambda: nn.Linear(5, 3), [w.array(2, 5, seed=1)]),
@@ -81,6 +91,26 @@ LAYERS = {
     "MaxPool2d": (lambda: nn.MaxPool2d(2), [w.array(1, 5, 4, 2, seed=1)]),
     "AvgPool2d": (lambda: nn.AvgPool2d((2, 3), stride=1, padding=(1, 0)), [w.array(1, 4, 5, 2, seed=1)]),
     "AvgPool3d": (lambda: nn.AvgPool3d(2), [w.array(1, 2, 4, 2, 2, seed=1)]),
+    "QuantizedLinear": (lambda: nn.QuantizedLinear(64, 8), [X64]),
+    "QuantizedLinear.mxfp8": (lambda: nn.QuantizedLinear(64, 8, False, mode="mxfp8"), [X64]),
+    "QuantizedLinear.from": (lambda: nn.QuantizedLinear.from_linear(nn.Linear(64, 8), group_size=32, bits=3), [X64]),
+    "QuantizedEmbedding": (lambda: nn.QuantizedEmbedding(7, 64, bits=8), [IDS]),
+    "QuantizedEmbedding.nvfp4": (lambda: nn.QuantizedEmbedding(7, 32, mode="nvfp4"), [IDS]),
+    "quantize": (lambda: quantized(group_size=32, bits=8), [IDS]),
+    "quantize.chosen": (
+        lambda: quantized(class_predicate=lambda path, module: {
+            "layers.0": False, "layers.1": True, "layers.3": {"mode": "mxfp4"}}[path]),
+        [IDS],
+    ),
+    "Upsample": (lambda: nn.Upsample(2), [SIGNAL]),
+    "Upsample.nearest": (lambda: nn.Upsample((1.3, 0.6)), [IMAGE]),
+    "Upsample.linear": (lambda: nn.Upsample((2, 1.5), mode="linear"), [IMAGE]),
+    "Upsample.linear.corners": (lambda: nn.Upsample(2.5, mode="linear", align_corners=True), [SIGNAL]),
+    "Upsample.linear.antialias": (lambda: nn.Upsample(0.4, mode="linear", antialias=True), [SIGNAL]),
+    "Upsample.cubic": (lambda: nn.Upsample([1.7], mode="cubic"), [SIGNAL]),
+    "Upsample.cubic.corners": (lambda: nn.Upsample((2, 0.5), mode="cubic", align_corners=True), [IMAGE]),
+    "Upsample.cubic.antialias": (lambda: nn.Upsample((0.6, 1.5), mode="cubic", antialias=True), [IMAGE]),
+    "Upsample.volume": (lambda: nn.Upsample((1, 2, 1.5), mode="linear"), [w.array(1, 2, 3, 2, 1, seed=1)]),
 }  # fmt: skip
 
 ACTIVATIONS = {
@@ -129,8 +159,13 @@ def first(y):
     return y[0] if isinstance(y, (tuple, list)) else y
 
 
+def printed(net):
+    """As Python prints it; a function in it has an address there and no name in C++."""
+    return re.sub("nonlinearity=<.*?>, ", "", repr(net))
+
+
 def layers():
-    out = {}
+    out, texts = {}, {}
 
     def put(case, kind, tree):
         out.update({f"{case}/{kind}/{path}": x for path, x in tree_flatten(tree)})
@@ -138,6 +173,7 @@ def layers():
     for case, (make, inputs) in LAYERS.items():
         mx.random.seed(7)
         net = make()
+        texts[case] = printed(net)
         put(case, "start", net.parameters())
         w.fill(net)
         put(case, "param", net.parameters())
@@ -153,7 +189,8 @@ def layers():
     out["Dropout/out"] = nn.Dropout(0.3)(w.array(3, 4, seed=1))
     out["Dropout2d/out"] = nn.Dropout2d(0.5)(w.array(2, 3, 3, 4, seed=1))
     out["Dropout/in/0"], out["Dropout2d/in/0"] = w.array(3, 4, seed=1), w.array(2, 3, 3, 4, seed=1)
-    return out
+    texts["Dropout"] = printed(nn.Dropout(0.3))
+    return out, texts
 
 
 def functions():
@@ -195,7 +232,7 @@ def functions():
         out[f"init/{name}"] = getattr(nn.init, name)()(like)
     mx.random.seed(11)
     out["init/sparse"] = nn.init.sparse(0.4)(mx.zeros((4, 6)))
-    return out
+    return out, {}
 
 
 def optimizers():
@@ -221,15 +258,15 @@ def optimizers():
     clipped, norm = optim.clip_grad_norm(grads[0], 0.7)
     out |= {f"clipped/{path}": x for path, x in tree_flatten(clipped)}
     out["norm"] = norm
-    return out
+    return out, {}
 
 
 def main():
     OUT.mkdir(exist_ok=True)
     for name, make in (("layers", layers), ("functions", functions), ("optim", optimizers)):
         path = OUT / f"{name}.safetensors"
-        arrays = make()
-        mx.save_safetensors(str(path), arrays)
+        arrays, texts = make()
+        mx.save_safetensors(str(path), arrays, texts)
         print(f"{len(arrays)} arrays, {path.stat().st_size} bytes of {path.name}")
 
 

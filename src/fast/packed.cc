@@ -80,6 +80,10 @@ array indices_of(const std::optional<array>& indices, const array& x) {
 
 }  // namespace
 
+std::string_view name_of(PackedMode mode) {
+  return kModes[static_cast<size_t>(mode)].name;
+}
+
 PackedFormat PackedFormat::make(const std::string& mode, std::optional<int> group, std::optional<int> bits) {
   const auto row =
       std::find_if(std::begin(kModes), std::end(kModes), [&](const ModeRow& r) { return r.name == mode; });

@@ -11,6 +11,8 @@
 namespace uma {
 
 enum class PackedMode : uint8_t { affine, mxfp4, mxfp8, nvfp4 };
+/// "affine", "mxfp4", "mxfp8", "nvfp4".
+std::string_view name_of(PackedMode mode);
 
 /// How a matrix is packed. A row of codes is one little-endian bit stream: code i at bits [i b, (i + 1) b).
 struct PackedFormat {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "core/array.h"
@@ -18,5 +19,9 @@ std::optional<int64_t> bits_of(const Shape& shape, int64_t item_bits);
 /// names them in sentences. Throws Format for a bool that is neither 0 nor 1. data has shape's bytes.
 array mapped_array(const std::shared_ptr<const MappedFile>& file, std::span<const uint8_t> data, Shape shape,
                    DType dtype, std::string_view op, std::string_view what);
+/// The same of bytes that `owner` keeps, which came from the file at `path`.
+array owned_array(const std::shared_ptr<const void>& owner, const std::string& path,
+                  std::span<const uint8_t> data, Shape shape, DType dtype, std::string_view op,
+                  std::string_view what);
 
 }  // namespace uma

@@ -77,29 +77,31 @@ array from_fortran(const array& flat, const Shape& shape) {
 
 }  // namespace
 
-void write_npy(const std::string& path, const array& a) {
+std::string npy_header(const array& a) {
   const Row* row = nullptr;
   for (const Row& r : kRows)
     if (r.dtype == a.dtype()) row = &r;
   check(row != nullptr, ErrorCode::kDType, "npy", "the format has no {}", name_of(a.dtype()));
+  std::string dict = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", row->descr,
+                                 to_string(a.shape()));
+  dict.append((64 - (kPreamble + dict.size() + 1) % 64) % 64, ' ');
+  dict += '\n';
+  const auto length = static_cast<uint16_t>(dict.size());
+  return std::string(kMagic) + std::string(reinterpret_cast<const char*>(&length), 2) + dict;
+}
+
+void write_npy(const std::string& path, const array& a) {
+  const std::string header = npy_header(a);
   a.eval();
   const array values = row_contiguous(a);
-  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': {}, }}", row->descr,
-                                   to_string(a.shape()));
-  header.append((64 - (kPreamble + header.size() + 1) % 64) % 64, ' ');
-  header += '\n';
   FileWriter file(path);
-  file.write(kMagic);
-  const auto length = static_cast<uint16_t>(header.size());
-  file.write(std::string_view(reinterpret_cast<const char*>(&length), 2));
   file.write(header);
   file.write({values.bytes(), static_cast<size_t>(values.nbytes())});
   file.commit();
 }
 
-array read_npy(const std::string& path) {
-  const auto file = MappedFile::open(path);
-  const auto bytes = file->bytes();
+array parse_npy(const std::shared_ptr<const void>& owner, std::span<const uint8_t> bytes,
+                const std::string& path) {
   check(bytes.size() >= kPreamble && std::memcmp(bytes.data(), kMagic.data(), kMagic.size()) == 0,
         ErrorCode::kFormat, "npy", "{}: no .npy file of version 1.0", path);
   const size_t length = bytes[8] | static_cast<size_t>(bytes[9]) << 8;
@@ -118,13 +120,20 @@ array read_npy(const std::string& path) {
     check(bits && static_cast<uint64_t>(*bits / 8) == data.size(), ErrorCode::kFormat, "npy",
           "{}: shape {} of {} does not fill the {} bytes after the header", path, shape, name_of(row.dtype),
           data.size());
-    file->check();
-    if (order == "False" || data.empty())
-      return mapped_array(file, data, shape, row.dtype, "npy", "the array");
-    const Shape flat{static_cast<int64_t>(data.size()) / size_of(row.dtype)};
-    return from_fortran(mapped_array(file, data, flat, row.dtype, "npy", "the array"), shape);
+    const auto array_of = [&](const Shape& s) {
+      return owned_array(owner, path, data, s, row.dtype, "npy", "the array");
+    };
+    if (order == "False" || data.empty()) return array_of(shape);
+    return from_fortran(array_of({static_cast<int64_t>(data.size()) / size_of(row.dtype)}), shape);
   }
   fail(ErrorCode::kUnsupported, "npy", "{}: dtype '{}' is unknown", path, shown(descr));
+}
+
+array read_npy(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  const array a = parse_npy(file, file->bytes(), path);
+  file->check();
+  return a;
 }
 
 }  // namespace uma

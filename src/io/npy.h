@@ -1,5 +1,8 @@
 #pragma once
 // NumPy's .npy files, version 1.0.
+#include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 
 #include "core/array.h"
@@ -14,5 +17,11 @@ void write_npy(const std::string& path, const array& a);
 /// it, or has it in Fortran order). Throws Io, NotFound, Format, Unsupported (a dtype outside the
 /// framework's).
 array read_npy(const std::string& path);
+
+/// What a file has before the elements of a row-major array. Throws DType.
+std::string npy_header(const array& a);
+/// The array in the bytes of a file, which `owner` keeps; `path` names them in sentences. Throws as read_npy.
+array parse_npy(const std::shared_ptr<const void>& owner, std::span<const uint8_t> bytes,
+                const std::string& path);
 
 }  // namespace uma

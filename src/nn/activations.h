@@ -53,18 +53,18 @@ template <array (*F)(const array&)>
 struct Activation : Module {
   array operator()(const array& x) const { return F(x); }
 };
-using Sigmoid = Activation<static_cast<array (*)(const array&)>(uma::sigmoid)>;
-using Tanh = Activation<static_cast<array (*)(const array&)>(uma::tanh)>;
-using ReLU = Activation<relu>;
-using ReLU2 = Activation<relu2>;
-using ReLU6 = Activation<relu6>;
-using SELU = Activation<selu>;
-using Softplus = Activation<softplus>;
-using LogSigmoid = Activation<log_sigmoid>;
-using Softsign = Activation<softsign>;
-using Hardswish = Activation<hardswish>;
-using SiLU = Activation<silu>;
-using Mish = Activation<mish>;
+struct Sigmoid : Activation<static_cast<array (*)(const array&)>(uma::sigmoid)> {};
+struct Tanh : Activation<static_cast<array (*)(const array&)>(uma::tanh)> {};
+struct ReLU : Activation<relu> {};
+struct ReLU2 : Activation<relu2> {};
+struct ReLU6 : Activation<relu6> {};
+struct SELU : Activation<selu> {};
+struct Softplus : Activation<softplus> {};
+struct LogSigmoid : Activation<log_sigmoid> {};
+struct Softsign : Activation<softsign> {};
+struct Hardswish : Activation<hardswish> {};
+struct SiLU : Activation<silu> {};
+struct Mish : Activation<mish> {};
 
 struct LeakyReLU : Module {
   double negative_slope = 0.01;

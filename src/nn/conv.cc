@@ -1,5 +1,6 @@
 #include "nn/conv.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "nn/linear.h"
@@ -27,6 +28,28 @@ void add_weights(Module& layer, std::string_view name, int64_t in, int64_t out, 
   if (bias) layer.add("bias", zeros({out}));
 }
 
+/// As Python prints a size: 3, or (3, 5).
+template <size_t N>
+std::string text_of(const PerAxis<N>& sizes) {
+  if constexpr (N == 1) return std::to_string(sizes.values[0]);
+  return to_string(Shape(sizes.values.begin(), sizes.values.end()));
+}
+
+/// "4, 6, kernel_size=3, stride=2, padding=1, dilation=1, <more>, bias=True"
+template <size_t N>
+void describe(Module& layer, std::string_view name, int64_t in, int64_t out, const PerAxis<N>& kernel,
+              const auto& options, const std::string& more) {
+  // Python keeps a dilation as it was given, mostly as one number.
+  const auto& [first, last] =
+      std::minmax_element(options.dilation.values.begin(), options.dilation.values.end());
+  const std::string dilation = *first == *last ? std::to_string(*first) : text_of(options.dilation);
+  std::string text = fmt::format("{}, {}, kernel_size={}, stride={}, padding={}, dilation={}, {}bias={}", in,
+                                 out, text_of(kernel), text_of(options.stride), text_of(options.padding),
+                                 dilation, more, spelled(options.bias));
+  layer.traits().name = fmt::format("{}{}d", name, N);
+  layer.traits().details = [text = std::move(text)](const Module&) { return text; };
+}
+
 array with_bias(const Module& layer, const array& y) {
   const array* bias = layer.find("bias");
   return bias ? y + *bias : y;
@@ -40,6 +63,9 @@ Conv<N>::Conv(int64_t in_channels, int64_t out_channels, PerAxis<N> kernel_size,
   check(options.groups > 0 && in_channels % options.groups == 0, ErrorCode::kInvalidArgument, "Conv",
         "in_channels ({}) must be divisible by groups ({})", in_channels, options.groups);
   add_weights(*this, "Conv", in_channels / options.groups, out_channels, kernel_size, options.bias);
+  // MLX's Conv3d has no groups.
+  const std::string groups = N < 3 ? fmt::format("groups={}, ", options.groups) : "";
+  describe(*this, "Conv", in_channels, out_channels, kernel_size, options, groups);
 }
 
 template <size_t N>
@@ -57,6 +83,8 @@ ConvTranspose<N>::ConvTranspose(int64_t in_channels, int64_t out_channels, PerAx
                                 const Options& options)
     : options_(options) {
   add_weights(*this, "ConvTranspose", in_channels, out_channels, kernel_size, options.bias);
+  describe(*this, "ConvTranspose", in_channels, out_channels, kernel_size, options,
+           fmt::format("output_padding={}, ", text_of(options.output_padding)));
 }
 
 template <size_t N>

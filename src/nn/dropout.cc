@@ -8,6 +8,8 @@ namespace uma::nn {
 Dropout::Dropout(std::string_view name, double p, std::vector<int> shared, size_t ndim)
     : name_(name), keep_(1 - p), shared_(std::move(shared)), ndim_(ndim) {
   check(p >= 0 && p < 1, ErrorCode::kInvalidArgument, name, "the probability p must be in [0, 1), not {}", p);
+  // Not p: Python computes it back too, and prints what that gives.
+  traits().details = [keep = keep_](const Module&) { return "p=" + spelled(1 - keep); };
 }
 
 array Dropout::operator()(const array& x) const {

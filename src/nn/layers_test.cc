@@ -1,4 +1,4 @@
-// Every layer against MLX: names and first values of parameters, results, gradients.
+// Every layer against MLX: names and first values of parameters, printed form, results, gradients.
 #include <gtest/gtest.h>
 
 #include "nn/conv.h"
@@ -8,10 +8,12 @@
 #include "nn/norm.h"
 #include "nn/pooling.h"
 #include "nn/position.h"
+#include "nn/quantized.h"
 #include "nn/recurrent.h"
 #include "nn/sequential.h"
 #include "nn/testing.h"
 #include "nn/transformer.h"
+#include "nn/upsample.h"
 #include "ops/matmul.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
@@ -46,6 +48,7 @@ void expect_as_mlx(const std::string& name, const Make& make, const Call& call) 
   random::seed(7);
   auto layer = make();
   expect_near(layer.parameters(), golden().group(name + "/start"), 1e-6);
+  EXPECT_EQ(to_string(layer), golden().text(name));
   layer.load_weights(golden().group(name + "/param"));
   const Inputs inputs = inputs_of(name);
   if (golden().has(name + "/loss")) {
@@ -195,9 +198,62 @@ TEST(Layers, AttentionAndTransformers) {
   expect_error(ErrorCode::kDType, [] { MultiHeadAttention::create_additive_causal_mask(3, DType::int32); });
 }
 
+TEST(Layers, Upsampling) {
+  using enum UpsampleMode;
+  expect_as_mlx("Upsample", [] { return Upsample(2); });
+  expect_as_mlx("Upsample.nearest", [] { return Upsample({1.3, 0.6}); });
+  expect_as_mlx("Upsample.linear", [] { return Upsample({2, 1.5}, {.mode = linear}); });
+  expect_as_mlx("Upsample.linear.corners",
+                [] { return Upsample(2.5, {.mode = linear, .align_corners = true}); });
+  expect_as_mlx("Upsample.linear.antialias",
+                [] { return Upsample(0.4, {.mode = linear, .antialias = true}); });
+  expect_as_mlx("Upsample.cubic", [] { return Upsample(std::vector{1.7}, {.mode = cubic}); });
+  expect_as_mlx("Upsample.cubic.corners", [] {
+    return Upsample({2, 0.5}, {.mode = cubic, .align_corners = true});
+  });
+  expect_as_mlx("Upsample.cubic.antialias", [] {
+    return Upsample({0.6, 1.5}, {.mode = cubic, .antialias = true});
+  });
+  expect_as_mlx("Upsample.volume", [] { return Upsample({1, 2, 1.5}, {.mode = linear}); });
+  EXPECT_EQ(Upsample(2)(array({1, 2}, Shape{1, 2, 1})).to_vector<int>(), (std::vector<int>{1, 1, 2, 2}));
+  expect_error(ErrorCode::kInvalidArgument, [] { Upsample(0); });
+  expect_error(ErrorCode::kInvalidArgument, [] { Upsample({2, testing::kInf}); });
+  expect_error(ErrorCode::kInvalidArgument, [] { Upsample(2, {.antialias = true}); });
+  expect_error(ErrorCode::kInvalidArgument,
+               [] { Upsample(2, {.mode = cubic, .align_corners = true, .antialias = true}); });
+  expect_error(ErrorCode::kShape, [] { Upsample(2)(ones({4, 3})); });
+  expect_error(ErrorCode::kShape, [] { Upsample({2, 2})(ones({1, 4, 3})); });
+  for (const double scale : {0.2, 1e18})
+    expect_error(ErrorCode::kShape, [&] { Upsample(scale, {.mode = linear})(ones({1, 4, 3})); });
+}
+
+TEST(Layers, QuantizedOnes) {
+  expect_as_mlx("QuantizedLinear", [] { return QuantizedLinear(64, 8); });
+  expect_as_mlx("QuantizedLinear.mxfp8", [] { return QuantizedLinear(64, 8, false, {.mode = "mxfp8"}); });
+  expect_as_mlx("QuantizedLinear.from",
+                [] { return QuantizedLinear(Linear(64, 8), {.group_size = 32, .bits = 3}); });
+  expect_as_mlx("QuantizedEmbedding", [] { return QuantizedEmbedding(7, 64, {.bits = 8}); });
+  expect_as_mlx("QuantizedEmbedding.nvfp4", [] { return QuantizedEmbedding(7, 32, {.mode = "nvfp4"}); });
+  const auto make = [] { return Sequential{Embedding(7, 64), Linear(64, 32), relu, Linear(32, 64, false)}; };
+  expect_as_mlx("quantize", [&] {
+    const Sequential net = make();
+    quantize(net, {.group_size = 32, .bits = 8});
+    return net;
+  });
+  expect_as_mlx("quantize.chosen", [&] {
+    const Sequential net = make();
+    quantize(net, {}, [](const std::string& path, const Module&) -> QuantizeChoice {
+      if (path == "layers.3") return Quantization{.mode = "mxfp4"};
+      return path == "layers.1";
+    });
+    return net;
+  });
+}
+
 TEST(Layers, DropoutInTrainingOnly) {
   random::seed(3);
   Dropout layer(0.3);
+  EXPECT_EQ(to_string(layer), golden().text("Dropout"));
   const array x = golden().at("Dropout/in/0");
   expect_near(layer(x), golden().at("Dropout/out"), 1e-6);
   expect_near(Dropout2d(0.5)(golden().at("Dropout2d/in/0")), golden().at("Dropout2d/out"), 1e-6);

@@ -19,18 +19,38 @@ void check_positive(std::string_view layer, std::string_view name, int64_t value
   check(value > 0, ErrorCode::kInvalidArgument, layer, "{} must be positive, not {}", name, value);
 }
 
-Linear::Linear(int64_t input_dims, int64_t output_dims, bool bias) {
+namespace {
+
+/// (outputs, inputs), after the sizes have been checked.
+array first_weight(int64_t input_dims, int64_t output_dims) {
   check_positive("Linear", "input_dims", input_dims);
   check_positive("Linear", "output_dims", output_dims);
-  const double bound = std::sqrt(1.0 / static_cast<double>(input_dims));
-  add("weight", uniform_weights(bound, {output_dims, input_dims}));
-  if (bias) add("bias", uniform_weights(bound, {output_dims}));
+  return uniform_weights(std::sqrt(1.0 / static_cast<double>(input_dims)), {output_dims, input_dims});
+}
+
+array first_table(int64_t num_embeddings, int64_t dims) {
+  check_positive("Embedding", "num_embeddings", num_embeddings);
+  check_positive("Embedding", "dims", dims);
+  const double scale = std::sqrt(1.0 / static_cast<double>(dims));
+  return random::normal({num_embeddings, dims}, DType::float32, {}, array(scale, DType::float32));
+}
+
+}  // namespace
+
+Linear::Linear(const array& weight, const std::optional<array>& bias) : Packable(weight, false) {
+  if (bias) add("bias", *bias);
+}
+
+Linear::Linear(int64_t input_dims, int64_t output_dims, bool bias)
+    : Linear(first_weight(input_dims, output_dims), std::nullopt) {
+  if (bias) add("bias", uniform_weights(std::sqrt(1.0 / static_cast<double>(input_dims)), {output_dims}));
 }
 
 array Linear::operator()(const array& x) const {
-  const array turned = transpose(parameter("weight"));
   const array* bias = find("bias");
-  return bias ? addmm(*bias, x, turned) : matmul(x, turned);
+  if (bias && !format()) return addmm(*bias, x, transpose(parameter("weight")));
+  const array y = times_weight(x);
+  return bias ? y + *bias : y;
 }
 
 Bilinear::Bilinear(int64_t input1_dims, int64_t input2_dims, int64_t output_dims, bool bias) {
@@ -40,6 +60,10 @@ Bilinear::Bilinear(int64_t input1_dims, int64_t input2_dims, int64_t output_dims
   const double bound = std::sqrt(1.0 / static_cast<double>(input1_dims));
   add("weight", uniform_weights(bound, {output_dims, input2_dims, input1_dims}));
   if (bias) add("bias", uniform_weights(bound, {output_dims}));
+  traits().details = [=](const Module&) {
+    return fmt::format("input1_dims={}, input2_dims={}, output_dims={}, bias={}", input1_dims, input2_dims,
+                       output_dims, spelled(bias));
+  };
 }
 
 array Bilinear::operator()(const array& x1, const array& x2) const {
@@ -56,19 +80,14 @@ array Bilinear::operator()(const array& x1, const array& x2) const {
   return bias ? y + *bias : y;
 }
 
-Embedding::Embedding(int64_t num_embeddings, int64_t dims) {
-  check_positive("Embedding", "num_embeddings", num_embeddings);
-  check_positive("Embedding", "dims", dims);
-  const double scale = std::sqrt(1.0 / static_cast<double>(dims));
-  add("weight", random::normal({num_embeddings, dims}, DType::float32, {}, array(scale, DType::float32)));
-}
+Embedding::Embedding(int64_t num_embeddings, int64_t dims) : Embedding(first_table(num_embeddings, dims)) {}
 
 array Embedding::operator()(const array& ids) const {
-  return take(parameter("weight"), ids, 0);
+  return rows_at(ids);
 }
 
 array Embedding::as_linear(const array& x) const {
-  return matmul(x, transpose(parameter("weight")));
+  return times_weight(x);
 }
 
 }  // namespace uma::nn

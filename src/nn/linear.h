@@ -1,6 +1,8 @@
 #pragma once
 // Affine and bilinear maps, tables.
-#include "nn/module.h"
+#include <optional>
+
+#include "nn/packable.h"
 
 namespace uma::nn {
 
@@ -12,9 +14,12 @@ struct Identity : Module {
 /// shapes  x (..., input_dims) -> (..., output_dims); weight (output_dims, input_dims), bias (output_dims)
 /// start   both from U(-k, k) with k = 1 / sqrt(input_dims)
 /// throws  InvalidArgument for dims below 1
-struct Linear : Module {
+struct Linear : Packable {
   Linear(int64_t input_dims, int64_t output_dims, bool bias = true);
   array operator()(const array& x) const;
+
+ protected:
+  Linear(const array& weight, const std::optional<array>& bias);
 };
 
 /// y_i = x2^T weight_i x1 + bias_i.
@@ -28,11 +33,14 @@ struct Bilinear : Module {
 
 /// Row i of weight for each integer i. Negative ones count from the end.
 /// shapes  integers (...) -> (..., dims); weight (num_embeddings, dims) from N(0, 1 / dims)
-struct Embedding : Module {
+struct Embedding : Packable {
   Embedding(int64_t num_embeddings, int64_t dims);
   array operator()(const array& ids) const;
   /// x weight^T: the head of a model that ties it to its embedding.
   array as_linear(const array& x) const;
+
+ protected:
+  explicit Embedding(const array& weight) : Packable(weight, true) {}
 };
 
 // For layers: weights from U(-bound, bound), and a check of their sizes.

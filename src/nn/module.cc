@@ -1,9 +1,12 @@
 #include "nn/module.h"
 
+#include <cxxabi.h>
+
 #include <algorithm>
-#include <optional>
+#include <cstdlib>
 #include <set>
 
+#include "io/npz.h"
 #include "io/safetensors.h"
 #include "ops/cast.h"
 
@@ -30,7 +33,37 @@ std::string listed(const std::vector<std::string>& names) {
   return text;
 }
 
+constexpr std::string_view kNpz = ".npz", kSafetensors = ".safetensors";
+
+/// "MLP" of uma::(anonymous namespace)::MLP: what follows the last :: that is in no template's arguments.
+std::string class_name(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, void (*)(void*)> whole(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  const std::string_view name = whole ? whole.get() : type.name();
+  int depth = 0;
+  size_t begin = name.size();
+  for (; begin > 0; --begin) {
+    const char c = name[begin - 1];
+    if (c == '>') ++depth;
+    if (c == '<') --depth;
+    if (c == ':' && depth == 0) break;
+  }
+  return std::string(name.substr(begin));
+}
+
 }  // namespace
+
+std::string spelled(bool value) {
+  return value ? "True" : "False";
+}
+
+std::string spelled(double value) {
+  std::string text = fmt::format("{}", value);
+  // A number that looks whole: -12, not 1e-05, 0.5, nan or inf.
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
 
 struct Module::State {
   struct Item {
@@ -41,6 +74,7 @@ struct Module::State {
   std::vector<Item> items;  // in the order in which they were added
   std::set<std::string, std::less<>> frozen, never_trained;
   bool training = true;
+  Traits traits;
 
   Item* find(std::string_view name) {
     for (Item& item : items)
@@ -112,6 +146,15 @@ const array& Module::parameter(std::string_view path) const {
   const array* found = find(path);
   check(found != nullptr, ErrorCode::kNotFound, "Module", "has no parameter \"{}\"", path);
   return *found;
+}
+
+std::optional<array> Module::optional(std::string_view path) const {
+  const array* found = find(path);
+  return found ? std::optional<array>(*found) : std::nullopt;
+}
+
+void Module::remove(std::string_view name) const {
+  std::erase_if(state_->items, [&](const State::Item& item) { return item.parameter && item.name == name; });
 }
 
 void Module::set(std::string_view name, array value) const {
@@ -215,20 +258,22 @@ Module& Module::load_weights(const Parameters& weights, bool strict) {
 }
 
 Module& Module::load_weights(const std::string& file, bool strict) {
+  // A tensor that nobody asks for may be of a kind that arrays do not have.
+  const auto wanted = [&](std::string_view name) { return strict || find(name); };
+  if (file.ends_with(kNpz)) return load_weights(read_npz(file, wanted), strict);
   const auto opened = SafetensorsFile::open(file);
   Parameters weights;
-  for (const SafetensorsTensor& tensor : opened->tensors()) {
-    // A tensor that nobody asks for may be of a kind that arrays do not have.
-    if (strict || find(tensor.name)) weights.emplace(tensor.name, opened->load(tensor.name));
-  }
+  for (const SafetensorsTensor& tensor : opened->tensors())
+    if (wanted(tensor.name)) weights.emplace(tensor.name, opened->load(tensor.name));
   return load_weights(weights, strict);
 }
 
 void Module::save_weights(const std::string& file) const {
-  check(file.ends_with(".safetensors"), ErrorCode::kInvalidArgument, "save_weights",
-        "the file must end in .safetensors, not \"{}\"", file);
   const Parameters all = parameters();
   const std::vector<std::pair<std::string, array>> tensors(all.begin(), all.end());
+  if (file.ends_with(kNpz)) return write_npz(file, tensors);
+  check(file.ends_with(kSafetensors), ErrorCode::kInvalidArgument, "save_weights",
+        "the file must end in {} or {}, not \"{}\"", kSafetensors, kNpz, file);
   write_safetensors(file, tensors);
 }
 
@@ -274,11 +319,32 @@ void Module::never_train(std::vector<std::string> names) {
 }
 
 Module& Module::train(bool mode) {
-  return apply_to_modules([&](const std::string&, Module& module) { module.state_->training = mode; });
+  return apply_to_modules([&](const std::string&, Module& module) {
+    module.state_->training = mode;
+    if (const auto& on_mode = module.traits().on_mode) on_mode(module, mode);
+  });
 }
 
 bool Module::training() const {
   return state_->training;
+}
+
+Module::Traits& Module::traits() const {
+  return state_->traits;
+}
+
+void Module::name_class(const std::type_info& type) const {
+  // A handle that has forgotten its class knows no name.
+  if (traits().name.empty() && type != typeid(Module)) traits().name = class_name(type);
+}
+
+std::string Module::text() const {
+  const Traits& t = traits();
+  std::string body;
+  for (const auto& [path, child] : children()) body += fmt::format("\n({}): {}", path, child.text());
+  for (size_t at = 0; (at = body.find('\n', at)) != std::string::npos; ++at) body.insert(at + 1, "  ");
+  if (!body.empty()) body += '\n';
+  return fmt::format("{}({}{})", t.name.empty() ? "Module" : t.name, t.details ? t.details(*this) : "", body);
 }
 
 }  // namespace uma::nn

@@ -4,14 +4,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
 #include "core/array.h"
 
 namespace uma::nn {
+
+struct Quantization;
 
 /// Arrays by their paths, as MLX spells them: "layers.0.weight".
 using Parameters = std::map<std::string, array, std::less<>>;
@@ -40,21 +45,22 @@ class Module {
   /// A child; returns it.
   template <std::derived_from<Module> M>
   M add(const std::string& name, M child) {
-    insert(name, static_cast<const Module&>(child));
+    insert(name, of_class(child));
     return child;
   }
   /// Children name.0, name.1, ...
   template <std::derived_from<Module> M>
   std::vector<M> add(const std::string& name, std::vector<M> children) {
     for (size_t i = 0; i < children.size(); ++i)
-      insert(name + "." + std::to_string(i), static_cast<const Module&>(children[i]));
+      insert(name + "." + std::to_string(i), of_class(children[i]));
     return children;
   }
 
   /// The array at a path. Throws NotFound.
   const array& parameter(std::string_view path) const;
-  /// The same, or nullptr.
+  /// The same, or nullptr; or nothing.
   const array* find(std::string_view path) const;
+  std::optional<array> optional(std::string_view path) const;
 
   /// All arrays of this module and of those in it; those that are not frozen.
   Parameters parameters() const;
@@ -75,12 +81,13 @@ class Module {
   /// Casts the parameters that are floats. Throws DType for a dtype that is none.
   Module& set_dtype(DType dtype);
 
-  /// Sets the parameters from a .safetensors file, or a *.safetensors.index.json of several. With `strict`
-  /// the paths and shapes must be exactly those of parameters(): throws NotFound, Shape; else what is not
-  /// here is passed over. Nothing is replaced then. Throws what SafetensorsFile::open throws.
+  /// Sets the parameters from a .safetensors file, a *.safetensors.index.json of several, or a .npz file.
+  /// With `strict` the paths and shapes must be exactly those of parameters(): throws NotFound, Shape; else
+  /// what is not here is passed over. Nothing is replaced then. Throws what SafetensorsFile::open and
+  /// read_npz throw.
   Module& load_weights(const std::string& file, bool strict = true);
   Module& load_weights(const Parameters& weights, bool strict = true);
-  /// Writes parameters() to a file, which must end in .safetensors: throws InvalidArgument, Io.
+  /// Writes parameters() to a file, which must end in .safetensors or .npz: throws InvalidArgument, Io.
   void save_weights(const std::string& file) const;
 
   struct Selection {
@@ -102,11 +109,36 @@ class Module {
   /// Whether two handles are on one module.
   friend bool operator==(const Module& a, const Module& b) { return a.state_ == b.state_; }
 
+  /// What can be asked of a module through a handle that does not know its class; for those who write layers.
+  /// Each may be empty. The module keeps them: none may hold a handle on it.
+  struct Traits {
+    /// Of the class, for printing. Where it is empty, add() and to_string() write the name of the C++ type.
+    std::string name;
+    /// What is printed in the brackets behind the name: "input_dims=2, output_dims=3".
+    std::function<std::string(const Module&)> details;
+    /// Called by train() and eval() when the mode has changed.
+    std::function<void(const Module&, bool training)> on_mode;
+    /// For nn::quantize: checks everything, and returns what then quantizes the module in place.
+    std::function<std::function<void()>(const Module&, const Quantization&)> quantizer;
+  };
+  Traits& traits() const;
+  /// For to_string, which knows the class.
+  std::string text() const;
+
+  /// `module`, which knows the name of its class from now on.
+  template <std::derived_from<Module> M>
+  static const Module& of_class(const M& module) {
+    module.name_class(typeid(M));
+    return module;
+  }
+
  protected:
   /// Parameters of this module that no unfreeze() thaws: running statistics.
   void never_train(std::vector<std::string> names);
   /// Replaces an own parameter of that name.
   void set(std::string_view name, array value) const;
+  /// Takes an own parameter away, if it is there.
+  void remove(std::string_view name) const;
 
  private:
   struct State;
@@ -118,8 +150,27 @@ class Module {
   void collect(const std::string& prefix, bool trainable_only, Parameters& out) const;
   void walk(const std::string& path, std::vector<std::pair<std::string, Module>>& out) const;
   void mark(bool frozen, const Selection& selection);
+  void name_class(const std::type_info& type) const;
 
   std::shared_ptr<State> state_;
 };
+
+/// A module as MLX prints it in Python: the class and its sizes, then each child under its name, indented.
+///   MLP(
+///     (up): Linear(input_dims=784, output_dims=128, bias=True)
+///     (down): Linear(input_dims=128, output_dims=10, bias=True)
+///   )
+template <std::derived_from<Module> M>
+std::string to_string(const M& module) {
+  return Module::of_class(module).text();
+}
+template <std::derived_from<Module> M>
+std::ostream& operator<<(std::ostream& out, const M& module) {
+  return out << to_string(module);
+}
+
+// For the details of layers: values as Python prints them.
+std::string spelled(bool value);
+std::string spelled(double value);
 
 }  // namespace uma::nn

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <sstream>
 
 #include "nn/activations.h"
 #include "nn/gradients.h"
@@ -124,8 +125,52 @@ TEST(Module, TrainsAndEvaluates) {
   EXPECT_TRUE(net.layers[1].training());
 }
 
-TEST(Module, KeepsWeightsInFiles) {
-  const std::string file = std::filesystem::path(::testing::TempDir()) / "module_test.safetensors";
+template <class>
+struct Wide : Module {};
+
+TEST(Module, PrintsAsInPython) {
+  const Net net;
+  const std::string text =
+      "Net(\n"
+      "  (layers.0): Linear(input_dims=2, output_dims=3, bias=True)\n"
+      "  (layers.1): Linear(input_dims=3, output_dims=3, bias=False)\n"
+      "  (head): Linear(input_dims=3, output_dims=1, bias=True)\n"
+      ")";
+  EXPECT_EQ(to_string(net), text);
+  std::ostringstream out;
+  out << net;
+  EXPECT_EQ(out.str(), text);
+  // A handle that has forgotten its class finds what the module knows.
+  const Module plain = net;
+  EXPECT_EQ(to_string(plain), text);
+  EXPECT_EQ(to_string(Module()), "Module()");
+
+  struct Outer : Module {
+    Net inner = add("inner", Net());
+    GELU act = add("act", GELU());
+    Outer() {
+      traits().details = [](const Module&) { return "depth=1"; };
+    }
+  };
+  const std::string printed = to_string(Outer());
+  EXPECT_TRUE(printed.starts_with("Outer(depth=1\n  (inner): Net(\n    (layers.0): Linear(")) << printed;
+  EXPECT_TRUE(printed.ends_with("\n  )\n  (act): GELU()\n)")) << printed;
+  struct Rotated : Linear {
+    using Linear::Linear;
+  };
+  EXPECT_EQ(to_string(Rotated(2, 3)), "Rotated(input_dims=2, output_dims=3, bias=True)");
+  EXPECT_EQ(to_string(Wide<Net>()), "Wide<uma::nn::(anonymous namespace)::Net>()");
+  EXPECT_EQ(to_string(Sequential{Sigmoid(), relu, ReLU6()}),
+            "Sequential(\n  (layers.0): Sigmoid()\n  (layers.2): ReLU6()\n)");
+}
+
+class ModuleFiles : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Endings, ModuleFiles, ::testing::Values("safetensors", "npz"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(ModuleFiles, KeepWeights) {
+  const std::string file =
+      std::filesystem::path(::testing::TempDir()) / (std::string("module_test.") + GetParam());
   Net net, other;
   net.save_weights(file);
   other.load_weights(file);

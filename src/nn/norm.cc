@@ -21,8 +21,11 @@ array affine(const Module& layer, const array& x) {
   return weight ? *weight * x + layer.parameter("bias") : x;
 }
 
-std::optional<array> optional(const array* parameter) {
-  return parameter ? std::optional<array>(*parameter) : std::nullopt;
+/// "6, eps=1e-05, affine=True"
+std::function<std::string(const Module&)> details_of(int64_t dims, double eps) {
+  return [=](const Module& layer) {
+    return fmt::format("{}, eps={}, affine={}", dims, spelled(eps), spelled(layer.find("weight") != nullptr));
+  };
 }
 
 }  // namespace
@@ -31,15 +34,17 @@ LayerNorm::LayerNorm(int64_t dims, double eps, bool affine, bool bias) : eps_(st
   check_positive("LayerNorm", "dims", dims);
   if (affine) add("weight", ones({dims}));
   if (affine && bias) add("bias", zeros({dims}));
+  traits().details = details_of(dims, eps);
 }
 
 array LayerNorm::operator()(const array& x) const {
-  return layer_norm(x, optional(find("weight")), optional(find("bias")), eps_);
+  return layer_norm(x, optional("weight"), optional("bias"), eps_);
 }
 
 RMSNorm::RMSNorm(int64_t dims, double eps) : eps_(static_cast<float>(eps)) {
   check_positive("RMSNorm", "dims", dims);
   add("weight", ones({dims}));
+  traits().details = [=](const Module&) { return fmt::format("{}, eps={}", dims, spelled(eps)); };
 }
 
 array RMSNorm::operator()(const array& x) const {
@@ -51,6 +56,9 @@ GroupNorm::GroupNorm(int64_t num_groups, int64_t dims, double eps, bool affine, 
   check_positive("GroupNorm", "dims", dims);
   check(num_groups > 0 && dims % num_groups == 0, ErrorCode::kInvalidArgument, "GroupNorm",
         "dims ({}) must be divisible by num_groups ({})", dims, num_groups);
+  traits().details = [=, rest = details_of(dims, eps)](const Module& layer) {
+    return fmt::format("{}, {}, pytorch_compatible={}", num_groups, rest(layer), spelled(pytorch_compatible));
+  };
   if (!affine) return;
   add("bias", zeros({dims}));
   add("weight", ones({dims}));
@@ -71,6 +79,7 @@ array GroupNorm::operator()(const array& x) const {
 
 InstanceNorm::InstanceNorm(int64_t dims, double eps, bool affine) : eps_(eps) {
   check_positive("InstanceNorm", "dims", dims);
+  traits().details = details_of(dims, eps);
   if (!affine) return;
   add("weight", ones({dims}));
   add("bias", zeros({dims}));
@@ -95,6 +104,11 @@ BatchNorm::BatchNorm(int64_t num_features, const BatchNormOptions& options) : op
     add("running_var", ones({num_features}));
     never_train({"running_mean", "running_var"});
   }
+  traits().details = [=](const Module&) {
+    return fmt::format("{}, eps={}, momentum={}, affine={}, track_running_stats={}", num_features,
+                       spelled(options.eps), spelled(options.momentum), spelled(options.affine),
+                       spelled(options.track_running_stats));
+  };
 }
 
 array BatchNorm::operator()(const array& x) const {

@@ -14,6 +14,12 @@
 
 namespace uma::nn {
 
+RoPE::RoPE(int dims, const RoPEOptions& options) : dims_(dims), options_(options) {
+  traits().details = [=](const Module&) {
+    return fmt::format("{}, traditional={}", dims, spelled(options.traditional));
+  };
+}
+
 array RoPE::operator()(const array& x, int64_t offset) const {
   return rope(x, dims_, options_.traditional, static_cast<float>(options_.base),
               static_cast<float>(options_.scale), offset);

@@ -14,7 +14,7 @@ struct RoPEOptions {
 /// Turns pairs of the first `dims` features by angles that grow with the position (fast/rope.h).
 /// shapes  x (..., L, D) with D >= dims -> the same
 struct RoPE : Module {
-  explicit RoPE(int dims, const RoPEOptions& options = {}) : dims_(dims), options_(options) {}
+  explicit RoPE(int dims, const RoPEOptions& options = {});
   /// offset: the position of the first row.
   array operator()(const array& x, int64_t offset = 0) const;
 

@@ -12,9 +12,14 @@
 namespace uma::nn {
 namespace {
 
-double bound_of(std::string_view layer, int64_t input_size, int64_t hidden_size) {
-  check_positive(layer, "input_size", input_size);
-  check_positive(layer, "hidden_size", hidden_size);
+/// The bound of the first weights, after the sizes have been checked and kept for printing.
+double bound_of(const Module& layer, std::string_view name, int64_t input_size, int64_t hidden_size,
+                bool bias) {
+  check_positive(name, "input_size", input_size);
+  check_positive(name, "hidden_size", hidden_size);
+  layer.traits().details = [=](const Module&) {
+    return fmt::format("input_dims={}, hidden_size={}, bias={}", input_size, hidden_size, spelled(bias));
+  };
   return 1 / std::sqrt(static_cast<double>(hidden_size));
 }
 
@@ -34,7 +39,7 @@ array at_step(const array& x, int64_t t) {
 
 RNN::RNN(int64_t input_size, int64_t hidden_size, bool bias, Function nonlinearity)
     : nonlinearity_(std::move(nonlinearity)) {
-  const double bound = bound_of("RNN", input_size, hidden_size);
+  const double bound = bound_of(*this, "RNN", input_size, hidden_size, bias);
   add("Wxh", uniform_weights(bound, {hidden_size, input_size}));
   add("Whh", uniform_weights(bound, {hidden_size, hidden_size}));
   if (bias) add("bias", uniform_weights(bound, {hidden_size}));
@@ -53,7 +58,7 @@ array RNN::operator()(const array& x, std::optional<array> hidden) const {
 }
 
 GRU::GRU(int64_t input_size, int64_t hidden_size, bool bias) {
-  const double bound = bound_of("GRU", input_size, hidden_size);
+  const double bound = bound_of(*this, "GRU", input_size, hidden_size, bias);
   add("Wx", uniform_weights(bound, {3 * hidden_size, input_size}));
   add("Wh", uniform_weights(bound, {3 * hidden_size, hidden_size}));
   if (!bias) return;
@@ -83,7 +88,7 @@ array GRU::operator()(const array& x, std::optional<array> hidden) const {
 }
 
 LSTM::LSTM(int64_t input_size, int64_t hidden_size, bool bias) {
-  const double bound = bound_of("LSTM", input_size, hidden_size);
+  const double bound = bound_of(*this, "LSTM", input_size, hidden_size, bias);
   add("Wx", uniform_weights(bound, {4 * hidden_size, input_size}));
   add("Wh", uniform_weights(bound, {4 * hidden_size, hidden_size}));
   if (bias) add("bias", uniform_weights(bound, {4 * hidden_size}));

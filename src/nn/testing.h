@@ -16,6 +16,8 @@ class Golden {
                                     ".safetensors")) {}
 
   array at(const std::string& name) const { return file_->load(name); }
+  /// How MLX prints the layer of a case.
+  const std::string& text(const std::string& name) const { return file_->metadata().at(name); }
   bool has(const std::string& name) const { return file_->find(name) != nullptr; }
   /// What begins with prefix + "/", without it.
   nn::Parameters group(const std::string& prefix) const {
