@@ -54,7 +54,7 @@ void def_equality(nb::class_<array>& c, const char* name, bool otherwise) {
       name,
       [otherwise](const array& a, const nb::object& b) -> nb::object {
         Operand other;
-        if (!nb::try_cast(b, other)) return nb::bool_(otherwise);
+        if (!nb::try_cast(b, other) || !other.misfit.empty()) return nb::bool_(otherwise);
         return nb::cast(kOp(a, to_array(other, a.dtype())));
       },
       "other"_a.none());
@@ -145,6 +145,7 @@ void bind_conversion(nb::class_<array>& c) {
     return nb::int_(to_item(a));
   });
   c.def("__format__", [](const array& a, const nb::str& spec) {
+    if (a.ndim() > 0 && nb::len(spec) > 0) throw nb::type_error("only a 0-d array has a format");
     const nb::object what = a.ndim() == 0 ? to_item(a) : nb::object(nb::str(to_string(a).c_str()));
     return nb::module_::import_("builtins").attr("format")(what, spec);
   });

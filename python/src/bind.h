@@ -36,6 +36,8 @@ struct RandomState {};
 /// them.
 struct Operand {
   std::variant<bool, int64_t, double, std::complex<float>, array> value = false;
+  bool foreign = false;     // an array of another library: weak as well, but not to lose a fraction
+  std::string misfit = {};  // the type of a list, a string, ...: an error once it is used, as in MLX
   bool is_array() const { return value.index() == 4; }
 };
 

@@ -44,7 +44,7 @@ nb::dict device_info(const nb::object&) {
 
 void bind_compat(Module& m) {
   m.attr("__version__") = kApiVersion;
-  m.def("device_info", &device_info, "device"_a.none() = nb::none(), "What the device is, as a dict.");
+  m.def("device_info", &device_info, "d"_a.none() = nb::none(), "What the device is, as a dict.");
   m.attr("ArrayLike") = m.attr("array");
   m.def(
       "get_array_buffer_size", [](const array& a) { return a.nbytes(); }, nb::arg("a"),

@@ -28,6 +28,13 @@ bool is_sequence(nb::handle h) {
   return PyList_Check(h.ptr()) || PyTuple_Check(h.ptr());
 }
 
+// Of a list or tuple, without an iterator: a long list is read in no time.
+template <class F>
+void for_each(nb::handle sequence, F f) {
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.ptr()); ++i)
+    f(nb::handle(PySequence_Fast_GET_ITEM(sequence.ptr(), i)));
+}
+
 Kind kind_of(nb::handle h) {
   if (PyBool_Check(h.ptr())) return Kind::boolean;
   if (PyLong_Check(h.ptr())) return Kind::integer;
@@ -54,21 +61,18 @@ void measure(nb::handle h, size_t depth, Nested& out) {
   check(depth <= kMaxDepth, ErrorCode::kInvalidArgument, "array", "lists are nested over {} deep", kMaxDepth);
   if (is_sequence(h)) {
     const auto n = static_cast<int64_t>(nb::len(h));
-    if (out.shape.size() == depth && out.kind == Kind::none &&
-        !out.arrays)  // no leaf has fixed the depth yet
-      out.shape.push_back(n);
+    if (out.shape.size() == depth && out.kind == Kind::none && !out.arrays)
+      out.shape.push_back(n);  // no leaf has fixed the depth yet
     else
-      check(depth < out.shape.size() && out.shape[depth] == n, ErrorCode::kInvalidArgument, "array",
-            "the lists have different lengths");
-    for (nb::handle item : h) measure(item, depth + 1, out);
+      check(out.arrays || (depth < out.shape.size() && out.shape[depth] == n), ErrorCode::kInvalidArgument,
+            "array", "the lists have different lengths");
+    for_each(h, [&](nb::handle item) { measure(item, depth + 1, out); });
     return;
   }
-  if (nb::isinstance<array>(h)) {
-    out.arrays = true;
-    return;
-  }
-  check(depth == out.shape.size(), ErrorCode::kInvalidArgument, "array", "the lists have different lengths");
   const Kind kind = kind_of(h);
+  out.arrays |= kind == Kind::none && nb::isinstance<array>(h);
+  if (out.arrays) return;  // they are stacked, which checks the shapes
+  check(depth == out.shape.size(), ErrorCode::kInvalidArgument, "array", "the lists have different lengths");
   check(kind != Kind::none, ErrorCode::kInvalidArgument, "array", "cannot hold a {}", kind_name(h));
   out.kind = std::max(out.kind, kind);
   if (kind == Kind::integer) {
@@ -99,7 +103,7 @@ void fill(nb::handle h, T*& at) {
     *at++ = leaf<T>(h);
     return;
   }
-  for (nb::handle item : h) fill(item, at);
+  for_each(h, [&](nb::handle item) { fill(item, at); });
 }
 
 template <class T>
@@ -126,8 +130,9 @@ DType natural(Kind kind, bool wide) {
   return DType::float32;
 }
 
+// An array among lists is one of their parts, and lists beside arrays are arrays.
 array stacked(nb::handle value) {
-  if (!is_sequence(value)) return array_from(value, {});
+  if (!is_sequence(value) || nb::len(value) == 0) return array_from(value, {});
   std::vector<array> parts;
   for (nb::handle item : value) parts.push_back(stacked(item));
   DType d = parts[0].dtype();
@@ -304,7 +309,21 @@ nb::object to_item(const array& a) {
   return dispatch_all(a.dtype(), [&]<class T>() { return number<T>(*a.data<T>()); });
 }
 
+namespace {
+
+void check_fits(const Operand& x) {
+  check(x.misfit.empty(), ErrorCode::kInvalidArgument, "array", "cannot be made from a {}", x.misfit);
+}
+
+// bool, integer, real, complex.
+int rank_of(DType d) {
+  return d == DType::bool_ ? 0 : is_integral(d) ? 1 : is_floating(d) ? 2 : 3;
+}
+
+}  // namespace
+
 array to_array(const Operand& x) {
+  check_fits(x);
   return std::visit(
       [](const auto& v) -> array {
         using T = std::decay_t<decltype(v)>;
@@ -320,10 +339,12 @@ array to_array(const Operand& x) {
 }
 
 array to_array(const Operand& x, DType beside) {
+  check_fits(x);
   return std::visit(
       [&](const auto& v) -> array {
         using T = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<T, array>) return v;
+        if constexpr (std::is_same_v<T, array>)
+          return x.foreign && rank_of(v.dtype()) <= rank_of(beside) ? astype(v, beside) : v;
         if constexpr (std::is_same_v<T, bool>) return array(v, beside);
         if constexpr (std::is_same_v<T, int64_t>) {
           if (beside == DType::bool_) return to_array(x);
@@ -343,7 +364,7 @@ array to_array(const Operand& x, DType beside) {
 }
 
 std::pair<array, array> to_arrays(const Operand& x, const Operand& y) {
-  if (x.is_array()) {
+  if (x.is_array() && !(x.foreign && y.is_array())) {
     const array& a = std::get<array>(x.value);
     return {a, to_array(y, a.dtype())};
   }
@@ -418,8 +439,12 @@ bool type_caster<uma::python::Operand>::from_python(handle src, uint8_t, cleanup
     else if (PyComplex_Check(o)) {
       const Py_complex c = PyComplex_AsCComplex(o);
       value.value = std::complex<float>(static_cast<float>(c.real), static_cast<float>(c.imag));
-    } else if (nb::hasattr(src, "__mlx_array__") || nb::ndarray_check(src) || nb::hasattr(src, "dtype"))
+    } else if (nb::hasattr(src, "__mlx_array__") || nb::ndarray_check(src) || nb::hasattr(src, "dtype")) {
       value.value = uma::python::array_from(src, {});
+      value.foreign = !nb::hasattr(src, "__mlx_array__");
+    } else if (PyList_Check(o) || PyTuple_Check(o) || PyDict_Check(o) || PyUnicode_Check(o) ||
+               nb::isinstance<uma::python::Dtype>(src))
+      value.misfit = uma::python::kind_name(src);
     else
       return false;
   } catch (...) {

@@ -8,6 +8,7 @@
 #include "core/print.h"
 #include "ops/cast.h"
 #include "ops/composed.h"
+#include "ops/indexing.h"
 #include "ops/shape.h"
 
 namespace uma::python {
@@ -35,7 +36,8 @@ array arange_of(const nb::object& start, const nb::object& stop, const nb::objec
     PyObject* v = given[i]->ptr();
     if (v == Py_None) continue;
     check(!PyBool_Check(v), ErrorCode::kInvalidArgument, "arange", "takes no bools");
-    if (nb::isinstance<array>(v) || !PyNumber_Check(v)) throw nb::type_error("arange() takes numbers");
+    if (nb::isinstance<array>(v) || PyComplex_Check(v) || !PyNumber_Check(v))
+      throw nb::type_error("arange() takes numbers");
     values[i] = nb::cast<double>(*given[i]);
     if (!PyIndex_Check(v)) d = DType::float32;
     if (d == DType::int32 && (values[i] < INT32_MIN || values[i] > INT32_MAX)) d = DType::int64;
@@ -59,12 +61,15 @@ void bind_ranges(Module& m) {
       "start, start + step, ... below stop; one argument is stop.");
   m.def(
       "linspace",
-      [](double start, double stop, int64_t num, MaybeDtype dtype, const StreamArg& s) {
+      [](double start, double stop, int64_t num, bool endpoint, MaybeDtype dtype, const StreamArg& s) {
         StreamScope scope(s);
-        return linspace(start, stop, num, dtype ? dtype->value : DType::float32);
+        const DType d = dtype ? dtype->value : DType::float32;
+        if (endpoint || num < 1) return linspace(start, stop, num, d);
+        return slice_axis(linspace(start, stop, num + 1, d), 0, 0, num);
       },
-      "start"_a, "stop"_a, "num"_a = 50, "dtype"_a.none() = Dtype{DType::float32}, "stream"_a = nb::none(),
-      "num evenly spaced values, both ends among them.");
+      "start"_a, "stop"_a, "num"_a = 50, "endpoint"_a = true, "dtype"_a.none() = Dtype{DType::float32},
+      "stream"_a = nb::none(),
+      "num evenly spaced values, the first at start and, with endpoint, the last at stop.");
 }
 
 void bind_constants(Module& m) {
@@ -102,14 +107,14 @@ void bind_printing(Module& m) {
       .def("__exit__", [](PrintScope& s, const nb::args&) { set_print_options(s.before); });
   m.def("get_printoptions", &print_options);
   m.def(
-      "set_printoptions", [](int precision) { set_print_options(options_of(precision)); }, nb::kw_only(),
-      "precision"_a, "Digits after the point of printed floats.");
+      "set_printoptions", [](int precision) { set_print_options(options_of(precision)); }, "precision"_a = -1,
+      "Digits after the point of printed floats.");
   m.def(
       "printoptions",
       [](int precision) {
         return PrintScope{options_of(precision), {}};
       },
-      nb::kw_only(), "precision"_a, "A context in which floats print with so many digits after the point.");
+      "precision"_a = -1, "A context in which floats print with so many digits after the point.");
 }
 
 }  // namespace
@@ -196,10 +201,16 @@ void bind_creation(Module& m) {
   m.def(
       "asarray",
       [](nb::handle a, MaybeDtype d, std::optional<bool> copy) {
-        if (PyList_Check(a.ptr()) || PyTuple_Check(a.ptr()) || PyNumber_Check(a.ptr()))
-          if (!nb::hasattr(a, "__dlpack__") && !nb::hasattr(a, "__array_interface__"))
-            return array_from(a, d ? std::optional(d->value) : std::nullopt);
+        const bool shares = copy == false;
+        PyObject* v = a.ptr();  // NumPy's float64 is a float too
+        if (PyList_Check(v) || PyTuple_Check(v) || PyLong_Check(v) || PyFloat_Check(v) ||
+            PyComplex_Check(v)) {
+          check(!shares, ErrorCode::kInvalidArgument, "asarray", "cannot share the memory of a Python value");
+          return array_from(a, d ? std::optional(d->value) : std::nullopt);
+        }
         const array x = array_viewing(a, copy);
+        check(!shares || !d || d->value == x.dtype(), ErrorCode::kInvalidArgument, "asarray",
+              "cannot convert to another dtype without a copy");
         return d ? astype(x, d->value) : x;
       },
       nb::arg(), "dtype"_a.none() = nb::none(), "copy"_a.none() = nb::none(),

@@ -139,6 +139,8 @@ void bind_dtypes(Module& m) {
         check(args.size() > 0, ErrorCode::kInvalidArgument, "result_type", "needs an array or a dtype");
         std::optional<DType> d;
         for (nb::handle h : args) {
+          check(nb::isinstance<Dtype>(h) || nb::isinstance<array>(h), ErrorCode::kInvalidArgument,
+                "result_type", "takes arrays and dtypes");
           const DType next = nb::isinstance<Dtype>(h) ? nb::cast<Dtype>(h).value : nb::cast<array>(h).dtype();
           d = d ? promote(*d, next) : next;
         }
@@ -168,8 +170,16 @@ void bind_dtypes(Module& m) {
         return false;
       },
       "dtype"_a, "kind"_a, "True if the dtype is of a kind, as the array API names them.");
+  // With six digits, as arrays print.
+  const auto repr = [](const char* form) {
+    return [form](nb::handle self) {
+      return nb::str(form).format(self.attr("min"), self.attr("max"),
+                                  std::string(name_of(nb::cast<Dtype>(self.attr("dtype")).value)));
+    };
+  };
   nb::class_<FInfo>(m, "finfo", "Limits of a float dtype.")
       .def(nb::init<Dtype>(), "dtype"_a)
+      .def("__repr__", repr("finfo(min={:g}, max={:g}, dtype={})"))
       .def_ro("dtype", &FInfo::dtype)
       .def_ro("bits", &FInfo::bits)
       .def_ro("min", &FInfo::min)
@@ -178,6 +188,7 @@ void bind_dtypes(Module& m) {
       .def_ro("smallest_normal", &FInfo::smallest_normal);
   nb::class_<IInfo>(m, "iinfo", "Limits of an integer dtype.")
       .def(nb::init<Dtype>(), "dtype"_a)
+      .def("__repr__", repr("iinfo(min={}, max={}, dtype={})"))
       .def_ro("dtype", &IInfo::dtype)
       .def_ro("min", &IInfo::min)
       .def_ro("max", &IInfo::max);

@@ -79,9 +79,9 @@ void bind_composed(Module& m) {
       "a"_a, "b"_a, "stream"_a = nb::none(), "Quotient, rounded down, and remainder.");
   def_both(
       m, "round",
-      [](const array& a, int decimals, const StreamArg& s) {
+      [](const Operand& a, int decimals, const StreamArg& s) {
         StreamScope scope(s);
-        return rounded(a, decimals);
+        return rounded(to_array(a), decimals);
       },
       "decimals"_a = 0, "stream"_a = nb::none(), "Nearest number of so many decimals, ties to even.");
   m.def(
@@ -162,7 +162,13 @@ void bind_elementwise(Module& m) {
         },
         nb::kw_only(), "stream"_a = nb::none());
   }
-  c.def("conj", [](const array& a) { return conjugate(a); });
+  c.def(
+      "conj",
+      [](const array& a, const StreamArg& s) {
+        StreamScope scope(s);
+        return conjugate(a);
+      },
+      nb::kw_only(), "stream"_a = nb::none());
   c.def_prop_ro("real", [](const array& a) { return real(a); });
   c.def_prop_ro("imag", [](const array& a) { return imag(a); });
   bind_composed(m);

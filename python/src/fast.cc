@@ -93,9 +93,12 @@ array attend_with_sinks(const array& q, const array& k, const array& v, const At
   return astype(matmul(weights, per_head(v)), q.dtype());
 }
 
-array attend(const array& q, const array& k, const array& v, float scale,
+array attend(array q, array k, array v, float scale,
              const std::variant<std::monostate, std::string, array>& mask,
              const std::optional<array>& sinks) {
+  // As in MLX the result has what the three promote to.
+  const DType d = promote(promote(q.dtype(), k.dtype()), v.dtype());
+  for (array* x : {&q, &k, &v}) *x = astype(*x, d);
   AttentionOptions options{.scale = scale};
   if (mask.index() == 1) {
     const auto& name = std::get<std::string>(mask);
@@ -108,6 +111,14 @@ array attend(const array& q, const array& k, const array& v, float scale,
   return sinks ? attend_with_sinks(q, k, v, options, *sinks) : scaled_dot_product_attention(q, k, v, options);
 }
 
+// A norm has the dtype that x and its weights promote to, as in MLX: float32 for halves with float32 weights.
+array promoted(const array& x, const std::optional<array>& weight, const std::optional<array>& bias = {}) {
+  DType d = x.dtype();
+  for (const auto& other : {weight, bias})
+    if (other) d = promote(d, other->dtype());
+  return astype(x, d);
+}
+
 }  // namespace
 
 void bind_fast(Module& parent) {
@@ -116,7 +127,7 @@ void bind_fast(Module& parent) {
       "rms_norm",
       [](const array& x, const std::optional<array>& weight, float eps, const StreamArg& s) {
         StreamScope scope(s);
-        return rms_norm(x, weight, eps);
+        return rms_norm(promoted(x, weight), weight, eps);
       },
       "x"_a, "weight"_a.none(), "eps"_a, nb::kw_only(), "stream"_a = nb::none(),
       "Root-mean-square norm over the last axis; accumulates in float32.");
@@ -125,7 +136,7 @@ void bind_fast(Module& parent) {
       [](const array& x, const std::optional<array>& weight, const std::optional<array>& bias, float eps,
          const StreamArg& s) {
         StreamScope scope(s);
-        return layer_norm(x, weight, bias, eps);
+        return layer_norm(promoted(x, weight, weight ? bias : weight), weight, bias, eps);
       },
       "x"_a, "weight"_a.none(), "bias"_a.none(), "eps"_a, nb::kw_only(), "stream"_a = nb::none(),
       "Layer norm over the last axis; accumulates in float32.");
@@ -143,12 +154,12 @@ void bind_fast(Module& parent) {
       "scaled_dot_product_attention",
       [](const array& q, const array& k, const array& v, float scale,
          const std::variant<std::monostate, std::string, array>& mask, const std::optional<array>& sinks,
-         const StreamArg& s) {
+         bool, const StreamArg& s) {  // there is one kernel, and it is fused
         StreamScope scope(s);
         return attend(q, k, v, scale, mask, sinks);
       },
       "q"_a, "k"_a, "v"_a, nb::kw_only(), "scale"_a, "mask"_a.none() = nb::none(),
-      "sinks"_a.none() = nb::none(), "stream"_a = nb::none(),
+      "sinks"_a.none() = nb::none(), "force_fused"_a = false, "stream"_a = nb::none(),
       "softmax(scale q k^T + mask) v. mask: None, 'causal', bool (True: seen), or added to the scores.");
   m.def(
       "cross_entropy",

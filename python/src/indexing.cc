@@ -61,6 +61,8 @@ size_t axes_taken(nb::handle h) {
 Item slice_item(nb::handle h, int64_t extent) {
   Py_ssize_t start, stop, step;
   const auto part = [](nb::handle v) {
+    check(v.is_none() || PyIndex_Check(v.ptr()), ErrorCode::kInvalidArgument, "index",
+          "takes slices of integers, not of {}", nb::cast<std::string>(v.type().attr("__name__")));
     return nb::isinstance<array>(v) ? to_item(nb::cast<array>(v)) : nb::borrow(v);
   };
   const nb::object plain = nb::steal(
@@ -229,10 +231,19 @@ array write(const array& x, nb::handle index, const array& updates, ScatterMode 
   const array value = astype(updates, x.dtype());
   if (mode == ScatterMode::assign)
     if (auto out = block_update(x, items, value)) return *out;
+  // Last axes that are taken whole are rows of one element each.
+  size_t whole = 0;
+  while (whole < x.ndim() && items.rbegin()[whole].is_full(x.shape().rbegin()[whole])) ++whole;
+  const auto middle = x.shape().end() - static_cast<std::ptrdiff_t>(whole);
+  const Shape head(x.shape().begin(), middle);
   // Positions of the elements as the same expression reads them.
-  const array places = reshape(arange(0, static_cast<double>(x.size()), 1, DType::int64), x.shape());
-  const array at = read(places, items);
-  return reshape(scatter(flatten(x), {at}, fitted(value, at.shape()), {0}, mode), x.shape());
+  const int64_t n = num_elements(head);
+  const array places = reshape(arange(0, static_cast<double>(n), 1, DType::int64), head);
+  const array at = read(places, {items.begin(), items.end() - static_cast<std::ptrdiff_t>(whole)});
+  Shape rows{n}, updated = at.shape();
+  for (auto extent = middle; extent != x.shape().end(); ++extent)
+    rows.push_back(*extent), updated.push_back(*extent);
+  return reshape(scatter(reshape(x, rows), {at}, fitted(value, updated), {0}, mode), x.shape());
 }
 
 /// `a.at[index]`: the methods give a new array.
@@ -270,7 +281,9 @@ void bind_indexing(Module& m) {
   at.def(
       "subtract",
       [](const At& s, const Operand& v) {
-        return s.apply(Operand{negative(to_array(v, s.a.dtype()))}, ScatterMode::add);
+        // Converted before it is negated: an unsigned integer has no negative numbers, but it wraps.
+        const DType d = s.a.dtype();
+        return s.apply(Operand{negative(astype(to_array(v, d), d))}, ScatterMode::add);
       },
       "value"_a);
   at.def(
@@ -307,7 +320,7 @@ void bind_indexing(Module& m) {
         StreamScope scope(s);
         return axis ? take_along_axis(a, indices, *axis) : take_along_axis(flatten(a), flatten(indices), 0);
       },
-      nb::arg(), "indices"_a, "axis"_a.none() = nb::none(), nb::kw_only(), "stream"_a = nb::none(),
+      nb::arg(), "indices"_a, "axis"_a.none() = -1, nb::kw_only(), "stream"_a = nb::none(),
       "One element a place, chosen along an axis.");
 }
 

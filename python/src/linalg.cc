@@ -95,7 +95,6 @@ array cross(const array& a, const array& b, int axis) {
   const array az = third(a, n), bz = third(b, k);
   const array x = part(a, 1) * bz - az * part(b, 1), y = az * part(b, 0) - part(a, 0) * bz,
               z = part(a, 0) * part(b, 1) - part(a, 1) * part(b, 0);
-  if (n == 2 && k == 2) return squeeze(z, {axis});
   return concatenate({x, y, z}, axis);
 }
 

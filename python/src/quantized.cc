@@ -47,14 +47,17 @@ void bind_quantized(Module& m) {
       "gather_qmm",
       [](const array& x, const array& w, const array& scales, const std::optional<array>& biases,
          const std::optional<array>& lhs, const std::optional<array>& rhs, bool transpose, MaybeInt group,
-         MaybeInt bits, const std::string& mode, bool, const StreamArg& s) {
+         MaybeInt bits, const std::string& mode, const std::optional<array>& global, bool,
+         const StreamArg& s) {
         StreamScope scope(s);
+        check(!global, ErrorCode::kInvalidArgument, "gather_qmm", "has no global scale on the CPU");
         return gather_qmm(x, w, scales, biases, lhs, rhs, transpose, PackedFormat::make(mode, group, bits));
       },
       nb::arg("x"), nb::arg("w"), "scales"_a, "biases"_a.none() = nb::none(),
       "lhs_indices"_a.none() = nb::none(), "rhs_indices"_a.none() = nb::none(), "transpose"_a = true,
-      "group_size"_a.none() = nb::none(), "bits"_a.none() = nb::none(), "mode"_a = "affine", kw,
-      "sorted_indices"_a = false, "stream"_a = nb::none(), "Products with chosen quantized matrices.");
+      "group_size"_a.none() = nb::none(), "bits"_a.none() = nb::none(), "mode"_a = "affine",
+      "global_scale"_a.none() = nb::none(), kw, "sorted_indices"_a = false, "stream"_a = nb::none(),
+      "Products with chosen quantized matrices.");
   m.def(
       "qqmm",
       [](const array& x, const array& w, const std::optional<array>& scales, MaybeInt group, MaybeInt bits,

@@ -21,6 +21,7 @@ DType dtype_or(MaybeDtype given, DType otherwise) {
   return given ? given->value : otherwise;
 }
 std::optional<double> number(const Operand& x) {
+  if (!x.misfit.empty()) return {};
   if (const auto* b = std::get_if<bool>(&x.value)) return *b ? 1 : 0;
   if (const auto* i = std::get_if<int64_t>(&x.value)) return static_cast<double>(*i);
   if (const auto* d = std::get_if<double>(&x.value)) return *d;

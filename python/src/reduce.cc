@@ -17,13 +17,19 @@ namespace {
 
 using Reduce = array (*)(const array&, const Axes&, bool);
 
-void def_reduction(Module& m, const char* name, Reduce f, const char* doc) {
+// Over no axis each element is reduced by itself: the shape stays, the dtype is that of the reduction.
+array alone(const array& a) {
+  return expand_dims(a, {-1});
+}
+
+void def_reduction(Module& m, const char* name, Reduce f, const char* doc, bool same_dtype = false) {
   def_both(
       m, name,
-      [f](const array& a, const AxesArg& axis, bool keepdims, const StreamArg& s) {
+      [f, same_dtype](const array& a, const AxesArg& axis, bool keepdims, const StreamArg& s) {
         StreamScope scope(s);
         const auto axes = axes_of(axis);
-        return axes ? f(a, *axes, keepdims) : a;  // over no axis: the array itself
+        if (!axes && same_dtype) return a;
+        return axes ? f(a, *axes, keepdims) : f(alone(a), {-1}, false);
       },
       "axis"_a.none() = nb::none(), "keepdims"_a = false, nb::kw_only(), "stream"_a = nb::none(), doc);
 }
@@ -36,7 +42,9 @@ void def_moment(Module& m, const char* name, Moment f, const char* doc) {
       [f](const array& a, const AxesArg& axis, bool keepdims, int64_t ddof, std::optional<int64_t> correction,
           const StreamArg& s) {
         StreamScope scope(s);
-        return f(a, axes_of(axis).value_or(Axes{}), keepdims, correction.value_or(ddof));
+        const auto axes = axes_of(axis);
+        const int64_t d = correction.value_or(ddof);
+        return axes ? f(a, *axes, keepdims, d) : f(alone(a), {-1}, false, d);
       },
       "axis"_a.none() = nb::none(), "keepdims"_a = false, "ddof"_a = 0, nb::kw_only(),
       "correction"_a.none() = nb::none(), "stream"_a = nb::none(), doc);
@@ -58,15 +66,32 @@ void def_arg(Module& m, const char* name, Arg f, const char* doc) {
 
 using Scan = array (*)(const array&, int, bool, bool);
 
+array scan(Scan f, const array& a, std::optional<int> axis, bool reverse, bool inclusive) {
+  return axis ? f(a, *axis, reverse, inclusive) : f(flatten(a), 0, reverse, inclusive);
+}
+
 void def_scan(Module& m, const char* name, Scan f, const char* doc) {
   def_both(
       m, name,
       [f](const array& a, std::optional<int> axis, bool reverse, bool inclusive, const StreamArg& s) {
         StreamScope scope(s);
-        return axis ? f(a, *axis, reverse, inclusive) : f(flatten(a), 0, reverse, inclusive);
+        return scan(f, a, axis, reverse, inclusive);
       },
       "axis"_a.none() = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
       "stream"_a = nb::none(), doc);
+}
+
+/// One that takes the dtype to work in.
+void def_typed_scan(Module& m, const char* name, Scan f, const char* doc) {
+  def_both(
+      m, name,
+      [f](const array& a, std::optional<int> axis, bool reverse, bool inclusive, std::optional<Dtype> dtype,
+          const StreamArg& s) {
+        StreamScope scope(s);
+        return scan(f, dtype ? astype(a, dtype->value) : a, axis, reverse, inclusive);
+      },
+      "axis"_a.none() = nb::none(), nb::kw_only(), "reverse"_a = false, "inclusive"_a = true,
+      "dtype"_a.none() = nb::none(), "stream"_a = nb::none(), doc);
 }
 
 // An axis of None means the flattened array; a missing one means the last.
@@ -103,10 +128,10 @@ void bind_orders(Module& m) {
 
 void bind_reduce(Module& m) {
   def_reduction(m, "sum", &sum,
-                "Sum over axes. Halves accumulate in float32; bools and narrow integers give int32.");
-  def_reduction(m, "prod", &prod, "Product over axes.");
-  def_reduction(m, "max", &max, "Largest over axes; NaN wins.");
-  def_reduction(m, "min", &min, "Smallest over axes; NaN wins.");
+                "Sum over axes. Halves accumulate in float32; bools and narrow integers give int32.", true);
+  def_reduction(m, "prod", &prod, "Product over axes.", true);
+  def_reduction(m, "max", &max, "Largest over axes; NaN wins.", true);
+  def_reduction(m, "min", &min, "Smallest over axes; NaN wins.", true);
   def_reduction(m, "all", &all, "True where every element is not zero.");
   def_reduction(m, "any", &any, "True where one element is not zero.");
   def_reduction(m, "mean", &mean, "Mean over axes.");
@@ -115,8 +140,8 @@ void bind_reduce(Module& m) {
   def_moment(m, "std", &uma::std, "Standard deviation over axes.");
   def_arg(m, "argmax", &argmax, "Index of the first largest element.");
   def_arg(m, "argmin", &argmin, "Index of the first smallest element.");
-  def_scan(m, "cumsum", &cumsum, "Running sum; halves accumulate in float32.");
-  def_scan(m, "cumprod", &cumprod, "Running product.");
+  def_typed_scan(m, "cumsum", &cumsum, "Running sum; halves accumulate in float32.");
+  def_typed_scan(m, "cumprod", &cumprod, "Running product.");
   def_scan(m, "cummax", &cummax, "Running maximum.");
   def_scan(m, "cummin", &cummin, "Running minimum.");
   def_scan(m, "logcumsumexp", &logcumsumexp, "Running log(sum(exp(a))), without overflow.");

@@ -110,6 +110,8 @@ void bind_shape(Module& m) {
       "matrix_transpose",
       [](const array& a, const StreamArg& s) {
         StreamScope scope(s);
+        check(a.ndim() >= 2, ErrorCode::kShape, "matrix_transpose",
+              "needs at least 2 dimensions, not shape {}", a.shape());
         return swapaxes(a, -1, -2);
       },
       nb::arg("a"), kw, "stream"_a = nb::none());
@@ -160,7 +162,8 @@ void bind_shape(Module& m) {
   m.def("broadcast_shapes", [](const nb::args& shapes) {
     Shape out;
     for (nb::handle h : shapes) {
-      const auto v = nb::cast<Sizes>(h);
+      Sizes v;
+      check(nb::try_cast(h, v), ErrorCode::kInvalidArgument, "broadcast_shapes", "takes shapes");
       out = broadcast_shapes(out, Shape(v.begin(), v.end()), "broadcast_shapes");
     }
     return tuple_of(out);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bind.h"
+#include "ops/creation.h"
 #include "ops/shape.h"
 #include "tree.h"
 
@@ -29,10 +30,9 @@ struct Selection {
     if (argnums.index() == 0 && names.empty()) numbers = {0}, single = true;
     check(!numbers.empty() || !names.empty(), ErrorCode::kInvalidArgument, op,
           "needs an argument to differentiate");
-    auto sorted = numbers;
-    std::sort(sorted.begin(), sorted.end());
-    check(std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end(), ErrorCode::kInvalidArgument, op,
-          "an argument number comes twice");
+    std::sort(numbers.begin(), numbers.end());  // gradients come in the order of the arguments
+    check(std::adjacent_find(numbers.begin(), numbers.end()) == numbers.end(), ErrorCode::kInvalidArgument,
+          op, "an argument number comes twice");
     for (const int n : numbers)
       check(n >= 0, ErrorCode::kInvalidArgument, op, "argument numbers are 0 or more, not {}", n);
   }
@@ -140,15 +140,25 @@ std::pair<nb::object, nb::object> differentiate(nb::handle f, const Selection& s
   return {tree_filled(result, values), call.shaped(grads)};
 }
 
+void check_function(nb::handle f, std::string_view op) {
+  if (!PyCallable_Check(f.ptr())) throw nb::type_error(fmt::format("[{}] takes a function", op).c_str());
+}
+
+/// The transformed function under the name and the words of the plain one.
+nb::object named_as(nb::handle f, nb::object transformed) {
+  return nb::module_::import_("uma._control").attr("named_as")(f, transformed);
+}
+
 nb::object bind_gradient(nb::object f, const IntsArg& argnums, const NamesArg& argnames, bool with_value) {
   const std::string op = with_value ? "value_and_grad" : "grad";
-  check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, op, "takes a function");
-  return nb::cpp_function([f, selection = Selection(argnums, argnames, op), with_value, op](
-                              const nb::args& args, const nb::kwargs& kwargs) -> nb::object {
+  check_function(f, op);
+  const auto call = [f, selection = Selection(argnums, argnames, op), with_value, op](
+                        const nb::args& args, const nb::kwargs& kwargs) -> nb::object {
     auto [value, grads] = differentiate(f, selection, args, kwargs, !with_value, op);
     if (!with_value) return grads;
     return nb::make_tuple(value, grads);
-  });
+  };
+  return named_as(f, nb::cpp_function(call));
 }
 
 // A Python function of arrays as a Function.
@@ -173,7 +183,7 @@ void axes_of_tree(nb::handle tree, nb::handle axes, std::vector<int>& out, std::
     const int axis = axes.is_none() ? kNoAxis : nb::cast<int>(axes);
     // A result gets one axis more than it has.
     const int ndim = static_cast<int>(nb::cast<array>(tree).ndim()) + (what == "out_axes" ? 1 : 0);
-    check(axes.is_none() || (axis >= -ndim && axis < ndim), ErrorCode::kInvalidArgument, "vmap",
+    check(axes.is_none() || (axis >= -ndim && axis < ndim), ErrorCode::kIndex, "vmap",
           "{} has {}, out of range for an array of {} dimensions", what, axis, ndim);
     out.push_back(axes.is_none() ? kNoAxis : axis < 0 ? axis + ndim : axis);
     return;
@@ -193,10 +203,12 @@ void axes_of_tree(nb::handle tree, nb::handle axes, std::vector<int>& out, std::
 }
 
 nb::object bind_vmap(nb::object f, nb::object in_axes, nb::object out_axes) {
-  check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "vmap", "takes a function");
-  return nb::cpp_function([f, in_axes, out_axes](const nb::args& args) -> nb::object {
+  check_function(f, "vmap");
+  const auto call = [f, in_axes, out_axes](const nb::args& args) -> nb::object {
     std::vector<int> in;
-    axes_of_tree(args, in_axes, in, "in_axes");
+    // A dict is the axes of one argument.
+    const bool one = PyDict_Check(in_axes.ptr()) && args.size() == 1;
+    axes_of_tree(one ? args[0] : nb::handle(args), in_axes, in, "in_axes");
     nb::object result;
     std::vector<int> out;
     const Function function = [&](const std::vector<array>& inputs) {
@@ -216,7 +228,8 @@ nb::object bind_vmap(nb::object f, nb::object in_axes, nb::object out_axes) {
       for (size_t i = 0; i < results.size(); ++i) results[i] = moveaxis(results[i], 0, out[i]);
     }
     return tree_filled(result, results);
-  });
+  };
+  return named_as(f, nb::cpp_function(call));
 }
 
 /// `@mx.custom_function`: a Python function whose rules are Python functions.
@@ -225,39 +238,85 @@ struct PythonFunction {
   std::optional<SharedObject> vjp, jvp, vmap;
 };
 
-/// What MLX hands to rules: one array where there is one argument or result, else a tuple.
-nb::object packed(const std::vector<array>& arrays) {
-  if (arrays.size() == 1) return nb::cast(arrays[0]);
-  nb::list out;
-  for (const array& a : arrays) out.append(a);
-  return nb::tuple(out);
+/// The trees of one call of a Python function: what it took, and what it gave once it has run.
+struct CallTrees {
+  SharedObject arguments;  // (args, kwargs)
+  std::shared_ptr<std::optional<SharedObject>> result = std::make_shared<std::optional<SharedObject>>();
+
+  nb::tuple args() const { return nb::cast<nb::tuple>(arguments.get()[0]); }
+  /// What MLX hands to rules: the only argument itself, or all of them as a tuple.
+  nb::object rule_argument(const std::function<nb::object(const array&)>& f) const {
+    const auto tree = nb::cast<nb::tuple>(tree_map(args(), f));
+    return tree.size() == 1 ? nb::object(tree[0]) : nb::object(tree);
+  }
+  nb::object rule_argument(const std::vector<array>& arrays) const {
+    size_t next = 0;
+    return rule_argument([&](const array&) { return nb::cast(arrays[next++]); });
+  }
+  nb::dict kwargs(const std::vector<array>& arrays) const {
+    return nb::cast<nb::dict>(nb::cast<nb::tuple>(tree_filled(arguments.get(), arrays))[1]);
+  }
+  nb::object result_of(const std::vector<array>& arrays) const {
+    return tree_filled((*result)->get(), arrays);
+  }
+};
+
+/// The arrays that a vjp gave for every argument; zeros where it gave None, and for keywords.
+std::vector<array> cotangents_of(const CallTrees& trees, const std::vector<array>& primals,
+                                 const nb::object& given) {
+  const nb::tuple args = trees.args();
+  const bool listed = PyTuple_Check(given.ptr()) || PyList_Check(given.ptr());
+  if (args.size() != 1 && !(listed && nb::len(given) == args.size())) return tree_arrays(given);
+  std::vector<array> out;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const auto arrays = tree_arrays(args.size() == 1 ? given : nb::object(given[i]));
+    out.insert(out.end(), arrays.begin(), arrays.end());
+    const size_t own = tree_arrays(args[i]).size();
+    for (size_t k = 0; arrays.empty() && k < own; ++k) out.push_back(zeros_like(primals[out.size()]));
+  }
+  for (size_t i = tree_arrays(args).size(); i < primals.size(); ++i) out.push_back(zeros_like(primals[i]));
+  return out;
 }
 
-CustomRules rules_of(const PythonFunction& f) {
+void axes_in(nb::handle tree, std::vector<int>& out) {
+  if (PyDict_Check(tree.ptr())) {
+    for (auto [key, value] : nb::borrow<nb::dict>(tree)) axes_in(value, out);
+  } else if (PyTuple_Check(tree.ptr()) || PyList_Check(tree.ptr())) {
+    for (nb::handle item : tree) axes_in(item, out);
+  } else {
+    out.push_back(tree.is_none() ? kNoAxis : nb::cast<int>(tree));
+  }
+}
+
+CustomRules rules_of(const PythonFunction& f, const CallTrees& trees) {
   CustomRules rules;
   if (f.vjp)
-    rules.vjp = [rule = *f.vjp](const std::vector<array>& primals, const std::vector<array>& cotangents,
-                                const std::vector<array>& outputs) {
-      return tree_arrays(rule.get()(packed(primals), packed(cotangents), packed(outputs)));
+    rules.vjp = [rule = *f.vjp, trees](const std::vector<array>& primals,
+                                       const std::vector<array>& cotangents,
+                                       const std::vector<array>& outputs) {
+      return cotangents_of(trees, primals,
+                           rule.get()(trees.rule_argument(primals), trees.result_of(cotangents),
+                                      trees.result_of(outputs), **trees.kwargs(primals)));
     };
   if (f.jvp)
-    rules.jvp = [rule = *f.jvp](const std::vector<array>& primals, const std::vector<array>& tangents) {
-      return tree_arrays(rule.get()(packed(primals), packed(tangents)));
+    rules.jvp = [rule = *f.jvp, trees](const std::vector<array>& primals,
+                                       const std::vector<array>& tangents) {
+      return tree_arrays(
+          rule.get()(trees.rule_argument(primals), trees.rule_argument(tangents), **trees.kwargs(primals)));
     };
   if (f.vmap)
-    rules.vmap = [rule = *f.vmap](const std::vector<array>& inputs, const std::vector<int>& axes) {
-      nb::list where;
-      for (const int axis : axes)
-        where.append(axis == kNoAxis ? nb::object(nb::none()) : nb::object(nb::int_(axis)));
-      const nb::object places = axes.size() == 1 ? nb::object(where[0]) : nb::object(nb::tuple(where));
-      const auto result = nb::cast<nb::tuple>(rule.get()(packed(inputs), places));
+    rules.vmap = [rule = *f.vmap, trees](const std::vector<array>& inputs, const std::vector<int>& axes) {
+      size_t next = 0;
+      const nb::object places = trees.rule_argument([&](const array&) -> nb::object {
+        const int axis = axes[next++];
+        return axis == kNoAxis ? nb::object(nb::none()) : nb::object(nb::int_(axis));
+      });
+      const auto result =
+          nb::cast<nb::tuple>(rule.get()(trees.rule_argument(inputs), places, **trees.kwargs(inputs)));
       const auto outputs = tree_arrays(result[0]);
       std::vector<int> at;
-      for (const array& a : outputs) static_cast<void>(a), at.push_back(0);
-      if (PyLong_Check(result[1].ptr()))
-        std::fill(at.begin(), at.end(), nb::cast<int>(result[1]));
-      else
-        at = nb::cast<std::vector<int>>(result[1]);
+      axes_in(result[1], at);
+      if (at.size() == 1) at.resize(outputs.size(), at[0]);
       return std::make_pair(outputs, at);
     };
   return rules;
@@ -265,19 +324,19 @@ CustomRules rules_of(const PythonFunction& f) {
 
 /// Calls a Python function of trees through a transformation of functions of arrays.
 nb::object call_through(nb::handle f, const nb::args& args, const nb::kwargs& kwargs,
-                        const std::function<Function(Function)>& transform) {
-  const nb::object arguments = nb::make_tuple(args, kwargs);
+                        const std::function<Function(Function, const CallTrees&)>& transform) {
   // Kept by rules that run later, when this call is over.
-  const SharedObject function(nb::borrow(f)), trees{nb::object(arguments)};
-  auto shape = std::make_shared<std::optional<SharedObject>>();
-  const Function plain = [function, trees, shape](const std::vector<array>& inputs) {
-    const auto filled = nb::cast<nb::tuple>(tree_filled(trees.get(), inputs));
+  const SharedObject function(nb::borrow(f));
+  const CallTrees trees{SharedObject(nb::make_tuple(args, kwargs))};
+  const Function plain = [function, trees](const std::vector<array>& inputs) {
+    const auto filled = nb::cast<nb::tuple>(tree_filled(trees.arguments.get(), inputs));
     nb::object out = function.get()(*nb::cast<nb::tuple>(filled[0]), **nb::cast<nb::dict>(filled[1]));
-    if (!*shape) shape->emplace(out);
+    // Its shape only: an array that its own rules hold would never go.
+    const nb::object hole = nb::cast(array(false));
+    if (!*trees.result) trees.result->emplace(tree_map(out, [&](const array&) { return hole; }));
     return tree_arrays(out);
   };
-  const auto outputs = transform(plain)(tree_arrays(arguments));
-  return tree_filled((*shape)->get(), outputs);
+  return trees.result_of(transform(plain, trees)(tree_arrays(trees.arguments.get())));
 }
 
 void bind_custom(Module& m) {
@@ -296,9 +355,10 @@ void bind_custom(Module& m) {
           "f"_a)
       .def("__call__",
            [](const PythonFunction& self, const nb::args& args, const nb::kwargs& kwargs) {
-             return call_through(self.fun.get(), args, kwargs, [&](Function plain) {
-               return custom_function(std::move(plain), rules_of(self));
-             });
+             const auto custom = [&](Function plain, const CallTrees& trees) {
+               return custom_function(std::move(plain), rules_of(self, trees));
+             };
+             return call_through(self.fun.get(), args, kwargs, custom);
            })
       .def("vjp", setter(&PythonFunction::vjp), "f"_a, "Decorator: f(primals, cotangents, outputs).")
       .def("jvp", setter(&PythonFunction::jvp), "f"_a, "Decorator: f(primals, tangents).")
@@ -306,10 +366,13 @@ void bind_custom(Module& m) {
   m.def(
       "checkpoint",
       [](nb::object f) {
-        check(PyCallable_Check(f.ptr()), ErrorCode::kInvalidArgument, "checkpoint", "takes a function");
-        return nb::cpp_function([f](const nb::args& args, const nb::kwargs& kwargs) {
-          return call_through(f, args, kwargs, [](Function plain) { return checkpoint(std::move(plain)); });
-        });
+        check_function(f, "checkpoint");
+        return named_as(f, nb::cpp_function([f](const nb::args& args, const nb::kwargs& kwargs) {
+                          const auto kept = [](Function plain, const CallTrees&) {
+                            return checkpoint(std::move(plain));
+                          };
+                          return call_through(f, args, kwargs, kept);
+                        }));
       },
       "fun"_a, "The function, whose intermediate results are computed again for its gradient.");
 }

@@ -165,7 +165,7 @@ def test_they_are_compiled_for_other_extents():
     w = eval(W, {"mx": mx, "np": np})
     product = mx.compile(lambda x: mx.qqmm(x, w, mode="mxfp8"), shapeless=True)
     rule = mx.compile(lambda q, v, b: mx.fast.gated_delta_update(q, q, v, b, b)[0], shapeless=True)
-    for n in (2, 5):
+    for n in (3, 5):  # no other extent, which could be meant as well
         x = mx.random.normal((n, 64))
         assert bool(mx.allclose(product(x), mx.qqmm(x, w, mode="mxfp8")))
         q, v, b = mx.random.normal((1, n, 2, 4)), mx.random.normal((1, n, 2, 4)), mx.random.uniform(shape=(1, n, 2))

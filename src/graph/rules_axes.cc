@@ -48,6 +48,10 @@ Arrays argsort_rule(const Node&, Inputs x, const Rebuilding&) {
   return {argsort(x[0], -1)};
 }
 
+Arrays argpartition_rule(const Node& node, Inputs x, const Rebuilding&) {
+  return {argpartition(x[0], node.params<ArgpartitionParams>().kth, -1)};
+}
+
 template <class P>
 Arrays random_rule(const Node& node, Inputs x, const Rebuilding& r) {
   const P& p = node.params<P>();
@@ -76,6 +80,7 @@ void add_along_axes(Table& t) {
   t[&kSoftmax] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{softmax(x[0], -1)}; });
   t[&kSort] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{sort(x[0], -1)}; });
   t[&kArgsort] = plain(argsort_rule);
+  t[&kArgpartition] = row<ArgpartitionParams, &ArgpartitionParams::kth>(argpartition_rule);
   t[&kScan] = row<ScanParams, &ScanParams::product, &ScanParams::reverse, &ScanParams::inclusive>(scan_rule);
   t[&kCumulative] = row<CumulativeParams, &CumulativeParams::kind>(cumulative_rule);
   t[&kFft] = row<fft::FftParams, &fft::FftParams::kind, &fft::FftParams::axis, &fft::FftParams::n,

@@ -44,6 +44,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kMatmul,
     &kSort,
     &kArgsort,
+    &kArgpartition,
     &kScan,
     &kGather,
     &kScatter,

@@ -36,6 +36,8 @@ array transpose(const array& x, const std::vector<int>& axes) {
   const int n = static_cast<int>(x.ndim());
   if (axes.empty())
     for (int i = n; i-- > 0;) params.axes.push_back(i);
+  check(axes.empty() || axes.size() == x.ndim(), ErrorCode::kInvalidArgument, "transpose",
+        "needs all {} axes of an array of shape {}, not {}", n, x.shape(), axes.size());
   for (const int axis : axes) params.axes.push_back(normalize_axis(axis, x.ndim(), "transpose"));
   std::vector<bool> seen(x.ndim());
   for (const int axis : params.axes) {
@@ -43,8 +45,6 @@ array transpose(const array& x, const std::vector<int>& axes) {
           axis);
     seen[static_cast<size_t>(axis)] = true;
   }
-  check(params.axes.size() == x.ndim(), ErrorCode::kInvalidArgument, "transpose",
-        "needs all {} axes of an array of shape {}, not {}", n, x.shape(), params.axes.size());
   if (std::is_sorted(params.axes.begin(), params.axes.end())) return x;
   Shape shape;
   for (const int axis : params.axes) shape.push_back(x.shape()[static_cast<size_t>(axis)]);

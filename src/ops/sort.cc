@@ -44,25 +44,29 @@ array topk(const array& x, int64_t k, int axis) {
   axis = normalize_axis(axis, x.ndim(), "topk");
   const int64_t n = x.shape(axis);
   check(k >= 0 && k <= n, ErrorCode::kInvalidArgument, "topk", "k is {}, the axis has {} elements", k, n);
-  return slice_axis(sort(x, axis), axis, n - k, n);
+  if (k == 0 || k == n) return slice_axis(sort(x, axis), axis, n - k, n);
+  const array largest = slice_axis(argpartition(x, n - k, axis), axis, n - k, n);
+  return sort(take_along_axis(x, largest, axis), axis);
 }
 
 namespace {
 
-void check_kth(const array& x, int64_t kth, int axis, std::string_view name) {
-  const int64_t n = x.shape(normalize_axis(axis, x.ndim(), name));
-  check(kth >= -n && kth < n, ErrorCode::kInvalidArgument, name, "element {} of an axis of {}", kth, n);
+array argpartitioned(const array& x, int64_t kth, int axis, std::string_view name) {
+  return along(x, axis, name, [&](const array& a) {
+    const int64_t n = a.shape(-1);
+    check(kth >= -n && kth < n, ErrorCode::kInvalidArgument, name, "element {} of an axis of {}", kth, n);
+    return array::make(a.shape(), DType::uint32, kArgpartition, ArgpartitionParams{kth < 0 ? kth + n : kth},
+                       {a});
+  });
 }
 
 }  // namespace
 
 array partition(const array& x, int64_t kth, int axis) {
-  check_kth(x, kth, axis, "partition");
-  return sort(x, axis);
+  return take_along_axis(x, argpartitioned(x, kth, axis, "partition"), axis);
 }
 array argpartition(const array& x, int64_t kth, int axis) {
-  check_kth(x, kth, axis, "argpartition");
-  return argsort(x, axis);
+  return argpartitioned(x, kth, axis, "argpartition");
 }
 
 array cumsum(const array& x, int axis, bool reverse, bool inclusive) {
@@ -88,6 +92,12 @@ std::pair<std::vector<array>, std::vector<int>> sort_vmap(const Node& node, std:
                                                           std::span<const int> axes) {
   const array x = moveaxis(inputs[0], axes[0], 0);
   return {{node.op == &kSort ? sort(x, -1) : argsort(x, -1)}, {0}};
+}
+
+std::pair<std::vector<array>, std::vector<int>> argpartition_vmap(const Node& node,
+                                                                  std::span<const array> inputs,
+                                                                  std::span<const int> axes) {
+  return {{argpartition(moveaxis(inputs[0], axes[0], 0), node.params<ArgpartitionParams>().kth, -1)}, {0}};
 }
 
 namespace {

@@ -9,10 +9,9 @@ namespace uma {
 array sort(const array& x, int axis = -1);
 /// uint32 indices that sort x.
 array argsort(const array& x, int axis = -1);
-/// The k largest, in ascending order as MLX leaves it unspecified; throws InvalidArgument unless 0 <= k <=
-/// extent
+/// The k largest, in ascending order where MLX leaves it open. throws InvalidArgument unless 0 <= k <= extent
 array topk(const array& x, int64_t k, int axis = -1);
-/// The kth element at its sorted place, smaller ones before, larger after. Here: fully sorted.
+/// The kth element at its sorted place, those before not larger, those after not smaller, in any order.
 array partition(const array& x, int64_t kth, int axis = -1);
 array argpartition(const array& x, int64_t kth, int axis = -1);
 
@@ -23,6 +22,9 @@ array cumprod(const array& x, int axis, bool reverse = false, bool inclusive = t
 
 struct SortParams {
   bool indices;  // over the last axis
+};
+struct ArgpartitionParams {
+  int64_t kth;  // of the last axis
 };
 struct ScanParams {
   bool product, reverse, inclusive;  // over the last axis
@@ -38,6 +40,8 @@ std::vector<array> scan_jvp(const Node&, std::span<const array>, std::span<const
                             std::span<const int>);
 std::pair<std::vector<array>, std::vector<int>> sort_vmap(const Node&, std::span<const array>,
                                                           std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> argpartition_vmap(const Node&, std::span<const array>,
+                                                                  std::span<const int>);
 std::pair<std::vector<array>, std::vector<int>> scan_vmap(const Node&, std::span<const array>,
                                                           std::span<const int>);
 
@@ -52,6 +56,11 @@ inline constexpr OpInfo kArgsort{.name = "argsort",
                                  .doc = "Indices that sort the last axis.",
                                  .dtype = DTypeRule::index,
                                  .vmap = sort_vmap};
+inline constexpr OpInfo kArgpartition{.name = "argpartition",
+                                      .args = "x",
+                                      .doc = "Indices that partition the last axis.",
+                                      .dtype = DTypeRule::index,
+                                      .vmap = argpartition_vmap};
 inline constexpr OpInfo kScan{.name = "scan",
                               .args = "x",
                               .doc = "Running sum or product along the last axis.",

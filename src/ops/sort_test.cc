@@ -39,6 +39,15 @@ TEST(Sort, TopkAndPartition) {
   EXPECT_EQ(topk(x, 0).size(), 0);
   EXPECT_EQ(values_of(partition(x, 1))[1], 2);
   EXPECT_EQ(values_of(argpartition(x, -1))[3], 0);
+  const array many = random_array({3, 200}, 1, 0, 50);  // with values that come twice
+  const std::vector<double> sorted = values_of(sort(many)), picked = values_of(partition(many, 70));
+  expect_near(values_of(topk(many, 30)), values_of(slice_axis(sort(many), 1, 170, 200)));
+  for (size_t row = 0; row < 600; row += 200) {
+    EXPECT_EQ(picked[row + 70], sorted[row + 70]);
+    for (size_t i = 0; i < 200; ++i)
+      EXPECT_TRUE(i < 70 ? picked[row + i] <= picked[row + 70] : picked[row + i] >= picked[row + 70]);
+  }
+  expect_near(values_of(topk(f64({3, kNan, 1, kInf}), 2)), {kInf, kNan});
   expect_error(ErrorCode::kInvalidArgument, [&] { topk(x, 5); });
   expect_error(ErrorCode::kInvalidArgument, [&] { topk(x, -1); });
   expect_error(ErrorCode::kInvalidArgument, [&] { partition(x, 4); });
@@ -75,6 +84,8 @@ TEST(Sort, Rules) {
     run([=](const std::vector<array>& v) { return sort(v[0], axis); });
     run([=](const std::vector<array>& v) { return argsort(v[0], axis); }, false);
     run([=](const std::vector<array>& v) { return topk(v[0], 2, axis); });
+    run([=](const std::vector<array>& v) { return partition(v[0], 1, axis); });
+    run([=](const std::vector<array>& v) { return argpartition(v[0], 1, axis); }, false);
     run([=](const std::vector<array>& v) { return softmax(v[0], axis); });
     for (const bool reverse : {false, true})
       for (const bool inclusive : {false, true}) {

@@ -295,7 +295,8 @@ void arg_reduce_kernel(KernelArgs& args) {
   dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     uint32_t* y = out.mutable_data<uint32_t>();
-    parallel_ranges(rows, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    const int64_t grain = kGrain / std::max<int64_t>(1, n);  // no rows: n is not known
+    parallel_ranges(rows, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i)
         y[i] = p.largest ? arg_row<true>(in + i * n, n) : arg_row<false>(in + i * n, n);
     });

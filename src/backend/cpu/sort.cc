@@ -1,4 +1,4 @@
-// Kernels of ops/sort.h: stable merge sort and scans, row by row.
+// Kernels of ops/sort.h: stable merge sort, selection and scans, row by row.
 #include "ops/sort.h"
 
 #include <algorithm>
@@ -55,7 +55,9 @@ void sort_kernel(KernelArgs& args) {
   });
 }
 
-void argsort_kernel(KernelArgs& args) {
+// order(begin, end, less) of the indices of each row.
+template <class Order>
+void order_indices(KernelArgs& args, Order order) {
   const array x = row_contiguous(args.in(0));
   args.allocate();
   dispatch_any(x.dtype(), [&]<class T>() {
@@ -63,9 +65,19 @@ void argsort_kernel(KernelArgs& args) {
     uint32_t* out = args.out().mutable_data<uint32_t>();
     for_rows(x, [&](int64_t at, int64_t n) {
       std::iota(out + at, out + at + n, 0u);
-      std::stable_sort(out + at, out + at + n,
-                       [&](uint32_t a, uint32_t b) { return before(in[at + a], in[at + b]); });
+      order(out + at, out + at + n, [&](uint32_t a, uint32_t b) { return before(in[at + a], in[at + b]); });
     });
+  });
+}
+
+void argsort_kernel(KernelArgs& args) {
+  order_indices(args, [](uint32_t* begin, uint32_t* end, auto less) { std::stable_sort(begin, end, less); });
+}
+
+void argpartition_kernel(KernelArgs& args) {
+  const int64_t kth = args.params<ArgpartitionParams>().kth;
+  order_indices(args, [kth](uint32_t* begin, uint32_t* end, auto less) {
+    std::nth_element(begin, begin + kth, end, less);
   });
 }
 
@@ -94,6 +106,7 @@ void scan_kernel(KernelArgs& args) {
 
 const bool sort_registered = register_kernel(kSort, DeviceType::cpu, sort_kernel) &&
                              register_kernel(kArgsort, DeviceType::cpu, argsort_kernel) &&
+                             register_kernel(kArgpartition, DeviceType::cpu, argpartition_kernel) &&
                              register_kernel(kScan, DeviceType::cpu, scan_kernel);
 
 }  // namespace uma::cpu
