@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Makes the seeds of the fuzz targets gguf, safetensors and tokenizer: small valid inputs of every kind.
+"""Makes the seeds of the fuzz targets gguf, safetensors, npz and tokenizer: small valid inputs of every kind.
 
     python tools/make_fuzz_corpus.py tests/fuzz/corpus
 
 The seeds of template come from tools/make_template_goldens.py.
 """
+import io
 import json
 import pathlib
 import random
 import struct
 import sys
+import zipfile
 
 U8, I8, U16, I16, U32, I32, F32, BOOL, STRING, ARRAY, U64, I64, F64 = range(13)
 FORMATS = {BOOL: "?", U8: "B", I8: "b", U16: "H", I16: "h", U32: "I", I32: "i", F32: "f", U64: "Q", I64: "q", F64: "d"}
@@ -149,6 +151,29 @@ def safetensors_seeds():
     yield "index", json.dumps(index).encode()
 
 
+def npz_seeds():
+    def npy(descr, shape, data, order=False):
+        head = f"{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}"
+        head += " " * (-(11 + len(head)) % 64) + "\n"
+        return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head.encode() + data
+
+    def npz(method, **members):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            for name, content in members.items():
+                # A date of its own, so that the seeds are the same each time.
+                archive.writestr(zipfile.ZipInfo(name + ".npy"), content, method)
+        return out.getvalue()
+
+    arrays = {"a": npy("<f4", (2, 2), bytes(16)), "b": npy("|b1", (3,), b"\0\1\1"), "c": npy("<V2", (), bytes(2)),
+              "d": npy("<i8", (2, 3), bytes(48), True), "e": npy("<f8", (0, 5), b"")}
+    yield "empty", npz(zipfile.ZIP_STORED)
+    yield "stored", npz(zipfile.ZIP_STORED, **arrays)
+    yield "deflated", npz(zipfile.ZIP_DEFLATED, **arrays)
+    for name, content in arrays.items():
+        yield f"npy_{name}", content
+
+
 def tokenizer_seeds():
     samples = {
         "english": "The quick brown fox isn't 12345 years old.\n\n  It's   ok!",
@@ -170,7 +195,8 @@ def tokenizer_seeds():
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    for target, seeds in [("gguf", gguf_seeds), ("safetensors", safetensors_seeds), ("tokenizer", tokenizer_seeds)]:
+    for target, seeds in [("gguf", gguf_seeds), ("safetensors", safetensors_seeds), ("npz", npz_seeds),
+                          ("tokenizer", tokenizer_seeds)]:
         folder = root / target
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in seeds():
