@@ -73,7 +73,7 @@ void measure(nb::handle h, size_t depth, Nested& out) {
   out.arrays |= kind == Kind::none && nb::isinstance<array>(h);
   if (out.arrays) return;  // they are stacked, which checks the shapes
   check(depth == out.shape.size(), ErrorCode::kInvalidArgument, "array", "the lists have different lengths");
-  check(kind != Kind::none, ErrorCode::kInvalidArgument, "array", "cannot hold a {}", kind_name(h));
+  if (kind == Kind::none) fail(ErrorCode::kInvalidArgument, "array", "cannot hold a {}", kind_name(h));
   out.kind = std::max(out.kind, kind);
   if (kind == Kind::integer) {
     const int64_t v = integer_of(h);

@@ -309,6 +309,7 @@ void bind_indexing(Module& m) {
       "take",
       [](const array& a, const Operand& indices, std::optional<int> axis, const StreamArg& s) {
         StreamScope scope(s);
+        if (!indices.misfit.empty()) throw nb::type_error("take() takes an array of indices");
         const array index = to_array(indices);
         return axis ? take(a, index, *axis) : take(flatten(a), index, 0);
       },

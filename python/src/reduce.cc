@@ -154,8 +154,9 @@ void bind_reduce(Module& m) {
         StreamScope scope(s);
         static_cast<void>(precise);  // halves accumulate in float32 either way
         const Axes axes = axes_of(axis).value_or(Axes{});
-        if (axes.size() == 1) return softmax(a, axes[0]);
         const array x = is_inexact(a.dtype()) ? a : astype(a, DType::float32);
+        if (x.size() == 0) return x;
+        if (axes.size() == 1) return softmax(x, axes[0]);
         const array e = exp(x - stop_gradient(max(x, axes, true)));
         return e / sum(e, axes, true);
       },

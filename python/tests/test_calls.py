@@ -31,6 +31,8 @@ mx.linalg.cross(mx.ones((3, 2)), mx.array([1.0, 3.0]))
 mx.linalg.cross(mx.ones((3, 2)), mx.ones((3, 3)))
 mx.argmin(e, axis=0)
 mx.argmax(mx.zeros((3, 0)), axis=1)
+mx.softmax(mx.zeros((0,)))
+mx.softmax(mx.zeros((2, 0)), axis=-1)
 mx.sum(u8, axis=())
 mx.max(b, axis=())
 mx.all(a, axis=())
@@ -79,6 +81,7 @@ a < 'x'
 a == [1]
 a != 'x'
 mx.random.uniform((3,))
+mx.take(a, [0])
 a.__setitem__(0, [1, 2, 3])
 a.__setitem__(0, 'x')
 u8.at[mx.array([0, 1])].subtract(1.5)

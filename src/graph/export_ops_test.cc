@@ -147,7 +147,7 @@ std::vector<Case> along_axes() {
        {x}},
       {"sort",
        [](const Arrays& v) {
-         return Arrays{sort(v[0], 0), argsort(v[0], 1)};
+         return Arrays{sort(v[0], 0), argsort(v[0], 1), topk(v[0], 1, 1)};
        },
        {x}},
       {"scan",
