@@ -26,7 +26,7 @@ constexpr int64_t kParallelWork = 200000;
 struct Problem {
   array q, k, v;
   array* out;
-  const AttentionParams& params;
+  AttentionParams params;
   MaskView mask;
   int64_t mask_batch_stride = 0;
   int64_t batch, heads, kv_heads, group, queries, keys, dim, value_dim;
@@ -223,6 +223,7 @@ void attention_kernel(KernelArgs& args) {
   p.kv_heads = p.k.shape(1);
   p.group = p.heads / p.kv_heads;
   p.keys = p.k.shape(2);
+  p.params.window = std::min(p.params.window, p.keys);  // a wider one hides nothing, and its sums overflow
   p.dim = p.q.shape(3);
   p.rows = p.queries * p.group;
   p.row_blocks = (p.rows + kTileRows - 1) / kTileRows;
