@@ -37,9 +37,8 @@ struct QuantizedLinear : Linear {
 };
 
 /// Rows of a packed table; nothing of it is trained.
-/// shapes  integers (...) -> (..., dims); weight uint32 (num_embeddings, dims * bits / 32), scales and
-/// (affine)
-///         biases (num_embeddings, dims / group_size)
+/// shapes  integers (...) -> (..., dims); weight uint32 (num_embeddings, dims * bits / 32),
+///         scales and (affine) biases (num_embeddings, dims / group_size)
 /// dtype   that of the table (of its scales); bfloat16 in the modes whose scales are bytes
 /// start   as Embedding before it is packed    throws  as quantize, and InvalidArgument for dims below 1
 struct QuantizedEmbedding : Embedding {
@@ -49,9 +48,10 @@ struct QuantizedEmbedding : Embedding {
 
 /// x weight^T with both rounded to the format, nvfp4 or mxfp8, without a bias. In training the weight is
 /// whole and rounded on its way, so it gets gradients; eval() packs it, and train() unpacks it: what was
-/// rounded stays so. shapes  x (..., input_dims) -> (..., output_dims); weight (output_dims, input_dims), in
-/// evaluation as in
-///         QuantizedLinear with scales    throws  as quantize with quantize_input
+/// rounded stays so.
+/// shapes  x (..., input_dims) -> (..., output_dims); weight (output_dims, input_dims), in evaluation as in
+///         QuantizedLinear with scales
+/// throws  as quantize with quantize_input
 struct QQLinear : Linear {
   QQLinear(int64_t input_dims, int64_t output_dims, const Quantization& how = {.mode = "nvfp4"});
   explicit QQLinear(const Linear& linear, const Quantization& how = {.mode = "nvfp4"});
