@@ -32,7 +32,7 @@ void add_weights(Module& layer, std::string_view name, int64_t in, int64_t out, 
 template <size_t N>
 std::string text_of(const PerAxis<N>& sizes) {
   if constexpr (N == 1) return std::to_string(sizes.values[0]);
-  return to_string(Shape(sizes.values.begin(), sizes.values.end()));
+  return sizes.tuple();
 }
 
 /// "4, 6, kernel_size=3, stride=2, padding=1, dilation=1, <more>, bias=True"

@@ -20,6 +20,8 @@ struct PerAxis {
     std::copy_n(list.begin(), std::min(N, list.size()), values.begin());
   }
   std::vector<int64_t> vector() const { return {values.begin(), values.end()}; }
+  /// As Python prints it: "(3, 5)".
+  std::string tuple() const { return to_string(Shape(values.begin(), values.end())); }
 };
 
 /// Cross-correlation over N spatial axes.

@@ -21,11 +21,16 @@ void check_positive(std::string_view layer, std::string_view name, int64_t value
 
 namespace {
 
+/// The first weights of a layer lie within it.
+double bound_of(int64_t input_dims) {
+  return std::sqrt(1.0 / static_cast<double>(input_dims));
+}
+
 /// (outputs, inputs), after the sizes have been checked.
 array first_weight(int64_t input_dims, int64_t output_dims) {
   check_positive("Linear", "input_dims", input_dims);
   check_positive("Linear", "output_dims", output_dims);
-  return uniform_weights(std::sqrt(1.0 / static_cast<double>(input_dims)), {output_dims, input_dims});
+  return uniform_weights(bound_of(input_dims), {output_dims, input_dims});
 }
 
 array first_table(int64_t num_embeddings, int64_t dims) {
@@ -43,7 +48,7 @@ Linear::Linear(const array& weight, const std::optional<array>& bias) : Packable
 
 Linear::Linear(int64_t input_dims, int64_t output_dims, bool bias)
     : Linear(first_weight(input_dims, output_dims), std::nullopt) {
-  if (bias) add("bias", uniform_weights(std::sqrt(1.0 / static_cast<double>(input_dims)), {output_dims}));
+  if (bias) add("bias", uniform_weights(bound_of(input_dims), {output_dims}));
 }
 
 array Linear::operator()(const array& x) const {
@@ -57,7 +62,7 @@ Bilinear::Bilinear(int64_t input1_dims, int64_t input2_dims, int64_t output_dims
   check_positive("Bilinear", "input1_dims", input1_dims);
   check_positive("Bilinear", "input2_dims", input2_dims);
   check_positive("Bilinear", "output_dims", output_dims);
-  const double bound = std::sqrt(1.0 / static_cast<double>(input1_dims));
+  const double bound = bound_of(input1_dims);
   add("weight", uniform_weights(bound, {output_dims, input2_dims, input1_dims}));
   if (bias) add("bias", uniform_weights(bound, {output_dims}));
   traits().details = [=](const Module&) {

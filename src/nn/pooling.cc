@@ -34,11 +34,8 @@ Pool<N>::Pool(bool maximum, PerAxis<N> kernel_size, const PoolOptions<N>& option
     check(padding_.values[i] >= 0, ErrorCode::kInvalidArgument, "Pool",
           "padding must not be negative, it is {}", padding_.values[i]);
   }
-  const auto text_of = [](const PerAxis<N>& sizes) {
-    return to_string(Shape(sizes.values.begin(), sizes.values.end()));
-  };
-  std::string text = fmt::format("kernel_size={}, stride={}, padding={}", text_of(kernel_), text_of(stride_),
-                                 text_of(padding_));
+  std::string text = fmt::format("kernel_size={}, stride={}, padding={}", kernel_.tuple(), stride_.tuple(),
+                                 padding_.tuple());
   this->traits().name = fmt::format("{}Pool{}d", maximum ? "Max" : "Avg", N);
   this->traits().details = [text = std::move(text)](const Module&) { return text; };
 }
