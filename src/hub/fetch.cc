@@ -37,7 +37,7 @@ void Reporter::note(std::string_view line) const {
 
 namespace {
 
-constexpr int kMaxFruitless = 5;  // broken connections in a row that brought nothing
+constexpr int kMaxFruitless = 5;  // broken connections in a row that came no further into the file
 
 struct Job {
   const Source& source;
@@ -133,16 +133,18 @@ void fetch_http(const Job& job, PartFile& part) {
   const Url url = parse_url(job.source.url);
   int64_t total = job.wanted.bytes;
   const int64_t downloaded_before = job.reporter.downloaded_bytes;
+  // Not the bytes that came: a server that breaks off at one place and knows no ranges would send for ever.
+  int64_t farthest = 0;
   int fruitless = 0;
   while (job.wanted.bytes == 0 || part.size() < job.wanted.bytes) {
-    const int64_t before = job.reporter.downloaded_bytes;
     try {
       if (get_once(job, url, part, total)) return;
     } catch (const HttpError& e) {
       // A source that has brought nothing yet is left for the next one at once.
       const bool brought = job.reporter.downloaded_bytes > downloaded_before;
       if (!e.transient() || !brought) throw;
-      fruitless = job.reporter.downloaded_bytes > before ? 0 : fruitless + 1;
+      fruitless = part.size() > farthest ? 0 : fruitless + 1;
+      farthest = std::max(farthest, part.size());
       if (fruitless == kMaxFruitless) throw;
       job.reporter.note(fmt::format("{}; going on from {}", e.message(), human_bytes(part.size())));
       pause(job, job.config.retry_pause_ms << fruitless);
@@ -281,6 +283,12 @@ void fetch_wheels(const Job& job, PartFile& part) {
   }
 }
 
+/// Whether another pull can go on from these bytes: else they are litter.
+bool can_be_taken_up(const Job& job, const PartFile& part) {
+  return part.size() > 0 &&
+         (!job.wanted.sha256.empty() || !read_validator(with_suffix(job.stem, ".validator")).empty());
+}
+
 /// Returns the hash of the whole file, or "" if it is not the wanted one.
 std::string attempt(const Job& job, PartFile& part) {
   if (job.source.url.empty()) {
@@ -323,7 +331,11 @@ Fetched fetch(const Source& source, int index, const Wanted& wanted, const fs::p
       part.rewind(0);
     }
   } catch (const Error& e) {
-    if (e.code() == ErrorCode::kFormat && source.url.size()) fs::remove(path, ignored);
+    const bool wrong = e.code() == ErrorCode::kFormat && source.url.size();
+    if (wrong || !can_be_taken_up(job, part)) {
+      fs::remove(path, ignored);
+      fs::remove(with_suffix(job.stem, ".validator"), ignored);
+    }
     throw;
   }
 }

@@ -279,7 +279,8 @@ HttpStart understand(const Parser& parser, const Url& url, const HttpRange& rang
     start.total = static_cast<int64_t>(*length);
   }
   if (start.total == 0 && !parser.chunked())
-    fail_http(false, fmt::format("{} does not say how long the file is", url.host));
+    fail_http(false, parser.content_length() ? fmt::format("{} sends an empty file", url.host)
+                                             : fmt::format("{} does not say how long the file is", url.host));
   return start;
 }
 

@@ -88,6 +88,13 @@ TEST(Url, RefusesWhatIsNoAddress) {
   }
   EXPECT_EQ(error_of([] { parse_url("https://h/" + std::string(9000, 'a')); }).code(),
             ErrorCode::kInvalidArgument);
+  const auto saying = [](const char* address) {
+    return std::string(error_of([&] { parse_url(address); }).message());
+  };
+  EXPECT_EQ(saying("http:///a"), "'http:///a' is not an address that can be fetched: it names no host");
+  EXPECT_EQ(
+      saying("http://h:99999/a"),
+      "'http://h:99999/a' is not an address that can be fetched: its port is no number from 1 to 65535");
   // A password must not be echoed.
   EXPECT_EQ(std::string(error_of([] { parse_url("https://me:secret@h/"); }).what()).find("secret"),
             std::string::npos);

@@ -138,7 +138,7 @@ class Pull {
     check_online();
     make_folders(folder);
     std::string source;
-    const Fetched fetched = fetch_from_any(target_, folder, state_.config, options_, reporter_, source);
+    const Fetched fetched = fetch_or_leave(folder, source);
     if (target_.wanted.sha256.empty()) check_whole(fetched.path, folder);
     const ModelRow row = row_of(fetched.sha256, fetched.bytes, source);
     publish(row, fetched.path);
@@ -148,6 +148,17 @@ class Pull {
   }
 
  private:
+  /// Without a folder where nothing has come that another pull could go on from.
+  Fetched fetch_or_leave(const fs::path& folder, std::string& source) {
+    try {
+      return fetch_from_any(target_, folder, state_.config, options_, reporter_, source);
+    } catch (const Error&) {
+      std::error_code not_empty;
+      fs::remove(folder, not_empty);
+      throw;
+    }
+  }
+
   /// The name is there with these bytes. Throws InvalidArgument if it stands for other ones.
   std::optional<ModelRow> already() const {
     const Database db(state_.database(), Database::Mode::kRead);

@@ -76,6 +76,31 @@ TEST_F(PullTest, AServerWithoutRangesSendsAllAgain) {
   expect_stored(store().pull("tiny", options()));
 }
 
+// Such a server would send the same bytes again and again, for ever.
+TEST_F(PullTest, AServerThatAlwaysBreaksOffAtOnePlaceIsGivenUp) {
+  Server server([&](const auto&, const auto& peer) { send_file("", peer, model, 100'000); });
+  row.sources = {{server.url("/m"), {}}};
+  expect(error_of([&] { store().pull("tiny", options()); }), ErrorCode::kIo, "in the middle of the file");
+  EXPECT_EQ(server.requests().size(), 6u);
+  expect_nothing_stored();
+}
+
+// Without a hash or an ETag nothing could say that the rest belongs to the start.
+TEST_F(PullTest, WhatCannotBeTakenUpIsNotKept) {
+  Server server([&](const auto&, const auto& peer) {
+    peer.send("HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n" + model);
+  });
+  expect(error_of([&] { store().pull(server.url("/m.gguf"), options()); }), ErrorCode::kIo,
+         "in the middle of the file");
+  EXPECT_TRUE(fs::is_empty(config.home / "partial"));
+}
+
+TEST_F(PullTest, APullThatBringsNothingLeavesNothing) {
+  row.sources = {{"http://127.0.0.1:1/m", {}}};
+  expect(error_of([&] { store().pull("tiny", options()); }), ErrorCode::kIo, "cannot connect");
+  EXPECT_TRUE(fs::is_empty(config.home / "partial"));
+}
+
 TEST_F(PullTest, AFileThatChangedMeanwhileStartsAnew) {
   int answers = 0;
   const std::string old = fake_model(kSize, 9);
@@ -165,6 +190,7 @@ TEST_F(PullTest, AnswersThatAreNoneOrLieAreRefused) {
       {"SSH-2.0-OpenSSH\r\n\r\n", "gave no answer"},
       {"HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'a') + "\r\n\r\n", "gave no answer"},
       {"HTTP/1.1 200 OK\r\n\r\nGGUF", "does not say how long"},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "sends an empty file"},
       {"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "gave no answer"},
       {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999999\r\n\r\n", "gave no answer"},
       {"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 300000\r\n\r\n", "the encoding 'gzip'"},

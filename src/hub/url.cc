@@ -34,17 +34,18 @@ bool is_host(std::string_view host) {
   });
 }
 
-/// Splits "host", "host:80", "[::1]", "[::1]:80". Returns false if it is none of them.
-bool split_authority(std::string_view authority, std::string& host, uint16_t& port) {
+/// Splits "host", "host:80", "[::1]", "[::1]:80". Returns what is wrong with it, or "".
+std::string_view split_authority(std::string_view authority, std::string& host, uint16_t& port) {
+  constexpr std::string_view kNoHost = "it names no host", kNoPort = "its port is no number from 1 to 65535";
   std::string_view port_text;
   bool has_port = false;
   if (authority.starts_with('[')) {
     const size_t end = authority.find(']');
-    if (end == std::string_view::npos) return false;
+    if (end == std::string_view::npos) return kNoHost;
     host = lowered(authority.substr(1, end - 1));
-    if (host.find(':') == std::string::npos) return false;
+    if (host.find(':') == std::string::npos) return kNoHost;
     port_text = authority.substr(end + 1);
-    if (!port_text.empty() && port_text[0] != ':') return false;
+    if (!port_text.empty() && port_text[0] != ':') return kNoHost;
     has_port = !port_text.empty();
     if (has_port) port_text.remove_prefix(1);
   } else {
@@ -56,12 +57,12 @@ bool split_authority(std::string_view authority, std::string& host, uint16_t& po
   if (has_port) {
     if (port_text.empty() || port_text.size() > 5 ||
         port_text.find_first_not_of("0123456789") != std::string_view::npos)
-      return false;
+      return kNoPort;
     const int value = std::atoi(std::string(port_text).c_str());
-    if (value < 1 || value > 65535) return false;
+    if (value < 1 || value > 65535) return kNoPort;
     port = static_cast<uint16_t>(value);
   }
-  return is_host(host);
+  return is_host(host) ? "" : kNoHost;
 }
 
 std::string environment(const char* lower, const char* upper) {
@@ -133,6 +134,7 @@ Url parse_url(std::string_view text) {
   if (std::any_of(text.begin(), text.end(), [](char c) { return c <= 0x20 || c >= 0x7f; }))
     refuse(text, "it holds a space or a byte that is not printable ASCII (write it as %20 and the like)");
   Url url;
+  const std::string_view whole = text;
   const std::string start = lowered(text.substr(0, 8));
   if (start.starts_with("https://")) {
     text.remove_prefix(8);
@@ -148,7 +150,7 @@ Url parse_url(std::string_view text) {
   const std::string_view authority = text.substr(0, end);
   if (authority.find('@') != std::string_view::npos)
     refuse(authority.substr(authority.find('@')), "it holds a user name");
-  if (!split_authority(authority, url.host, url.port)) refuse(authority, "it names no host");
+  if (const auto wrong = split_authority(authority, url.host, url.port); !wrong.empty()) refuse(whole, wrong);
   url.target = std::string(text.substr(end));
   if (!url.target.starts_with('/')) url.target.insert(0, "/");
   return url;
@@ -191,7 +193,7 @@ std::optional<Proxy> proxy_for(const Url& url) {
     proxy.authorization = basic_authorization(rest.substr(0, at));
     rest = rest.substr(at + 1);
   }
-  check(split_authority(rest, proxy.host, proxy.port), ErrorCode::kInvalidArgument, "models",
+  check(split_authority(rest, proxy.host, proxy.port).empty(), ErrorCode::kInvalidArgument, "models",
         "the proxy in the environment is not http://[user:password@]host[:port]");
   return proxy;
 }
