@@ -60,14 +60,17 @@ TEST_F(HostileModel, CountsOfNothingOrTooMany) {
     for (const uint64_t n : kHuge)
       EXPECT_EQ(error(tiny("llama").set(key, n)),
                 fmt::format("[llama] F: key '{}' is {}, outside 1 to 2147483647", key, n));
-    EXPECT_EQ(error(tiny("llama").set(key, -1)), fmt::format("[llama] F: key '{}' is no whole number", key));
-    EXPECT_EQ(error(tiny("llama").set(key, 2.f)), fmt::format("[llama] F: key '{}' is no whole number", key));
-    EXPECT_EQ(error(tiny("llama").set(key, "2")), fmt::format("[llama] F: key '{}' is no whole number", key));
+    EXPECT_EQ(error(tiny("llama").set(key, -1)),
+              fmt::format("[llama] F: key '{}' is no whole number of 0 or more", key));
+    EXPECT_EQ(error(tiny("llama").set(key, 2.f)),
+              fmt::format("[llama] F: key '{}' is no whole number of 0 or more", key));
+    EXPECT_EQ(error(tiny("llama").set(key, "2")),
+              fmt::format("[llama] F: key '{}' is no whole number of 0 or more", key));
     const bool per_layer =
         key.ends_with("head_count") || key.ends_with("head_count_kv") || key.ends_with("feed_forward_length");
     EXPECT_EQ(error(tiny("llama").set(key, std::vector<uint32_t>{2, 2, 2})),
               per_layer ? fmt::format("[llama] F: key '{}' has 3 numbers for 2 layers", key)
-                        : fmt::format("[llama] F: key '{}' is no whole number", key));
+                        : fmt::format("[llama] F: key '{}' is no whole number of 0 or more", key));
     // The most that a number may be: two of them multiplied must not wrap.
     const std::string most = error(tiny("llama").set(key, INT32_MAX));
     EXPECT_EQ(most.empty(), std::string(part) == "context_length") << key << ": " << most;

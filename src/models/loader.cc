@@ -1,5 +1,6 @@
 #include "models/loader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -27,8 +28,9 @@ ModelReader::ModelReader(std::shared_ptr<const GgufFile> file, const ModelOption
     : file_(std::move(file)), options_(options) {
   path_ = file_->path();
   architecture_ = name_of_architecture(*file_);
-  check(options.kv_dtype == DType::float16 || options.kv_dtype == DType::float32, ErrorCode::kInvalidArgument,
-        architecture_, "keys and values are stored as float16 or float32, not {}", name_of(options.kv_dtype));
+  const DType kv_dtype = options.kv_dtype.value_or(DType::float16);
+  check(kv_dtype == DType::float16 || kv_dtype == DType::float32, ErrorCode::kInvalidArgument, architecture_,
+        "keys and values are stored as float16 or float32, not {}", name_of(kv_dtype));
 }
 
 int64_t ModelReader::whole(std::string_view key, int64_t least, std::optional<int64_t> otherwise) const {
@@ -36,7 +38,7 @@ int64_t ModelReader::whole(std::string_view key, int64_t least, std::optional<in
   if (otherwise && !file_->has(full)) return *otherwise;
   require(file_->has(full), kFormat, "has no key '{}'", full);
   const auto value = file_->find_uint(full);
-  require(value.has_value(), kFormat, "key '{}' is no whole number", full);
+  require(value.has_value(), kFormat, "key '{}' is no whole number of 0 or more", full);
   require(*value <= static_cast<uint64_t>(kMost) && static_cast<int64_t>(*value) >= least, kFormat,
           "key '{}' is {}, outside {} to {}", full, *value, least, kMost);
   return static_cast<int64_t>(*value);
@@ -119,6 +121,16 @@ bool ModelReader::has_key(std::string_view key) const {
 
 bool ModelReader::has_tensor(std::string_view name) const {
   return file_->find_tensor(name) != nullptr;
+}
+
+DType ModelReader::kv_dtype() const {
+  if (options_.exact) return DType::float32;
+  const auto& tensors = file_->tensors();
+  const bool all_f32 = std::all_of(tensors.begin(), tensors.end(), [](const GgufTensor& tensor) {
+    const QuantTraits* const traits = traits_from_ggml(tensor.type);
+    return traits != nullptr && traits->format == QuantFormat::F32;
+  });
+  return options_.kv_dtype.value_or(all_f32 ? DType::float32 : DType::float16);
 }
 
 /// Counts and lengths; the tensors are compared with them one by one as they are read.

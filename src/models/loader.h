@@ -48,6 +48,9 @@ class ModelReader {
   /// of each n layers the last sees all, and none for n = 0. `otherwise` is the n of files that do not say.
   std::vector<bool> windowed_layers(int64_t layers, int64_t otherwise) const;
 
+  /// What keys and values are stored as: what was asked for, or as finely as the weights.
+  DType kv_dtype() const;
+
   bool has_tensor(std::string_view name) const;
   /// `name`.weight (rows, cols), and `name`.bias (rows,) where the file has it. Throws Format: missing,
   /// another shape; Unsupported: a tensor type that this build has not.

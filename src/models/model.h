@@ -3,6 +3,7 @@
 // one file in models/llm/ and one row in models/registry.cc.
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,8 +16,9 @@ namespace uma {
 struct ModelOptions {
   /// Activations are never quantized, keys and values are kept in f32, every sum is f32.
   bool exact = false;
-  /// Storage of keys and values: float16 or float32. `exact` overrides it with float32.
-  DType kv_dtype = DType::float16;
+  /// Storage of keys and values: float16 or float32. None: float16, but float32 where all weights are, as
+  /// nothing else is rounded there. `exact` overrides it with float32.
+  std::optional<DType> kv_dtype = {};
 };
 
 /// What every architecture states about itself. Sizes are counts, never bytes.

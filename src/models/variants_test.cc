@@ -9,6 +9,7 @@
 
 #include "backend/install.h"
 #include "base/error.h"
+#include "core/quant_format.h"
 #include "io/testing.h"
 #include "models/open.h"
 
@@ -188,6 +189,24 @@ TEST_F(Variant, FactorsOfRope) {
   for (int i = 0; i < 4; ++i) data += bytes_of_value(1.f);
   ones.add({"rope_freqs.weight", {4}, 0, data});
   EXPECT_EQ(logits(ones), logits(tiny("qwen2_yarn")));
+}
+
+// Else keys and values would be the one thing that such a file's answers are rounded in.
+TEST_F(Variant, OfF32KeepsKeysAndValuesAsFinely) {
+  for (const char* name : {"qwen2", "gemma2", "llama3"}) {
+    GgufBuilder b = tiny(name);
+    for (GgufBuilder::Tensor& t : b.tensors) {
+      if (t.type != 1) continue;
+      std::vector<float> values(t.data.size() / 2);
+      decode_reference(QuantFormat::F16, reinterpret_cast<const uint8_t*>(t.data.data()),
+                       static_cast<int64_t>(values.size()), values.data());
+      t.type = 0;
+      t.data.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+    }
+    EXPECT_LT(distance(logits(b, {}), logits(b)), 1e-4f) << name;
+    EXPECT_GT(distance(logits(b, {.kv_dtype = DType::float16}), logits(b)), 1e-4f) << name;
+    EXPECT_GT(distance(logits(tiny(name), {}), logits(tiny(name))), 1e-4f) << name;
+  }
 }
 
 TEST_F(Variant, WhatDoesNotMatterIsLeftOut) {

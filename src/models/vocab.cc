@@ -54,6 +54,8 @@ VocabData read_data(const std::shared_ptr<const GgufFile>& file) {
   check(file->has("tokenizer.ggml.tokens"), kFormat, "gguf",
         "{}: has no vocabulary (key 'tokenizer.ggml.tokens' is missing)", file->path());
   VocabData data;
+  check(file->has("tokenizer.ggml.model"), kFormat, "gguf",
+        "{}: does not say which tokenizer it has (key 'tokenizer.ggml.model' is missing)", file->path());
   data.model = keys.text("tokenizer.ggml.model");
   data.pre = keys.text("tokenizer.ggml.pre");
   data.name = keys.text("general.name");

@@ -223,7 +223,7 @@ Decoder::Decoder(ModelReader& file, ModelConfig config)
     : config_(std::move(config)),
       embedding_(file.embedding("token_embd", config_.vocab_size, config_.embedding_length)),
       norm_(file.norm("output_norm", config_.embedding_length, config_.norm_epsilon)),
-      kv_dtype_(file.options().exact ? DType::float32 : file.options().kv_dtype) {
+      kv_dtype_(file.kv_dtype()) {
   if (file.has_tensor("output.weight"))
     head_ = file.linear("output", config_.vocab_size, config_.embedding_length);
 }
