@@ -27,6 +27,12 @@ bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\n") == std::string_view::npos;
 }
 
+// Whether it ends the text of several lines: quotes in the middle, as of Python's docstrings, belong to it.
+bool closes(std::string_view text) {
+  const size_t last = text.find_last_not_of(" \t\n");
+  return last != std::string_view::npos && text.substr(0, last + 1).ends_with(kQuotes);
+}
+
 // Where the text of several lines begins in this line, if it does: at its start, or as a system message.
 size_t find_quotes(std::string_view line) {
   for (const std::string_view before : {"", "/set system "})
@@ -102,13 +108,13 @@ LineEditor::Result Chat::read_message(std::string& message) {
   std::string line;
   if (const size_t begin = find_quotes(message); begin != std::string::npos) {
     message.erase(begin, kQuotes.size());
-    for (size_t end = 0; (end = message.find(kQuotes, begin)) == std::string::npos;) {
+    while (!closes(std::string_view(message).substr(begin))) {
       result = editor_.read("... ", line);
       if (result != LineEditor::Result::line) return result;
       // The line that only opens is not part of the text.
       message += (message.size() == begin ? "" : "\n") + line;
     }
-    message.erase(message.find(kQuotes, begin));
+    message.erase(message.rfind(kQuotes));
     // Nor is the one that only closes.
     if (message.size() > begin && message.ends_with('\n')) message.pop_back();
     return result;

@@ -81,8 +81,8 @@ bool Chat::is_command(std::string_view message) const {
   const std::string_view word = first_word(message).first;
   if (is_one_of(word, {"/?", "/help", "/set", "/show", "/load", "/save", "/clear", "/undo", "/bye", "/exit"}))
     return true;
-  check(word.size() != message.size() || word.find('/', 1) != std::string_view::npos, kBad, "chat",
-        "there is no command {}; /? lists them", word);
+  check(word.find('/', 1) != std::string_view::npos, kBad, "chat", "there is no command {}; /? lists them",
+        word);
   return false;
 }
 
@@ -120,6 +120,7 @@ void Chat::set(std::string_view rest) {
     note(value.empty() ? "there is no system message now" : "the system message is set");
   } else if (what == "parameter") {
     const auto [name, text] = first_word(value);
+    if (name.empty()) return out(parameters_help());
     const RunOptions before = options_;
     const bool anew = set_parameter(options_, initial_, name, text);
     try {
@@ -131,12 +132,20 @@ void Chat::set(std::string_view rest) {
     note(fmt::format("{} is {}", name, text.empty() ? "as it was at the start" : text));
   } else if (is_one_of(what, {"history", "nohistory"})) {
     keep_history_ = what == "history";
+    note(keep_history_ ? "lines are kept in the history" : "lines are not kept in the history");
   } else if (is_one_of(what, {"wordwrap", "nowordwrap"})) {
     options_.no_word_wrap = what == "nowordwrap";
+    note(options_.no_word_wrap ? "lines break where the terminal ends" : "lines break between words");
   } else if (is_one_of(what, {"verbose", "quiet"})) {
     options_.verbose = what == "verbose";
-  } else if (is_one_of(what, {"format", "noformat", "think", "nothink"})) {
-    fail(ErrorCode::kUnsupported, "chat", "/set {} is not there yet: an answer cannot be made to fit a form",
+    note(options_.verbose ? "speed and token counts are shown" : "speed and token counts are not shown");
+  } else if (what == "format") {
+    fail(ErrorCode::kUnsupported, "chat",
+         "/set format is not there yet: an answer cannot be made to fit a form");
+  } else if (what == "noformat") {
+    note("answers have no form to fit");
+  } else if (is_one_of(what, {"think", "nothink"})) {
+    fail(ErrorCode::kUnsupported, "chat", "/set {} is not there yet: a model thinks if its template says so",
          what);
   } else if (what.empty()) {
     out(kSetHelp);

@@ -26,7 +26,8 @@ class Chat {
   std::string model_name() const;
 
   // chat_commands.cc
-  /// A path, or "/etc is what?", is a question; only what names a command is one.
+  /// A path, as in "/etc/fstab is what?", is a question. Throws for a command that is none: a slip in
+  /// typing is not for the model.
   bool is_command(std::string_view message) const;
   /// False: leave.
   bool command(std::string_view message);
