@@ -71,7 +71,6 @@ PerplexityResult perplexity(const Model& model, std::span<const int32_t> tokens,
   const auto windows = static_cast<int64_t>((tokens.size() + share - 1) / share);
   PerplexityResult result;
   double total = 0;
-  std::vector<array> first;
   for (int64_t w = 0; w < windows; ++w) {
     const auto text = tokens.subspan(static_cast<size_t>(w) * share);
     std::vector<int32_t> window;
@@ -79,7 +78,10 @@ PerplexityResult perplexity(const Model& model, std::span<const int32_t> tokens,
     window.insert(window.end(), text.begin(),
                   text.begin() + static_cast<ptrdiff_t>(std::min(share, text.size())));
     if (window.size() >= 2) {
-      total += score(model, window, w == 0 && options.want_logits ? &first : nullptr, options.cancel);
+      std::vector<array> logits;
+      const bool wanted = w == 0 && options.on_first_logits;
+      total += score(model, window, wanted ? &logits : nullptr, options.cancel);
+      if (wanted) options.on_first_logits(logits.size() == 1 ? logits[0] : concatenate(logits, 0));
       result.tokens += static_cast<int64_t>(window.size()) - 1;
       ++result.windows;
     }
@@ -87,10 +89,6 @@ PerplexityResult perplexity(const Model& model, std::span<const int32_t> tokens,
   }
   result.nll = total / static_cast<double>(result.tokens);
   result.perplexity = std::exp(result.nll);
-  if (!first.empty()) {
-    result.first_logits = first.size() == 1 ? first[0] : concatenate(first, 0);
-    result.first_logits->eval();
-  }
   return result;
 }
 

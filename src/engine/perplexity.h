@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 
 #include "core/array.h"
@@ -13,7 +12,9 @@ namespace uma {
 
 struct PerplexityOptions {
   int64_t context = 512;  // tokens of a window, the beginning-of-text token included
-  bool want_logits = false;
+  /// The first window's logits, (tokens, vocab) f32, as soon as they are there; row i is what the model says
+  /// after token i. They are not kept: those of a large vocabulary are as large as a model.
+  std::function<void(const array& logits)> on_first_logits;
   const std::atomic<bool>* cancel = nullptr;
   /// Windows done and their number.
   std::function<void(int64_t done, int64_t windows)> on_window;
@@ -24,8 +25,6 @@ struct PerplexityResult {
   int64_t windows = 0;
   double nll = 0;         // mean over the scored tokens of -log p(token), in nats
   double perplexity = 0;  // exp(nll)
-  /// Of the first window, (tokens, vocab) f32; row i is what the model says after token i.
-  std::optional<array> first_logits;
 };
 
 /// Scores a text, given as its tokens without the beginning-of-text token. It is cut into windows that do

@@ -16,10 +16,13 @@ namespace uma {
 FileWriter::FileWriter(std::string path) : path_(std::move(path)) {
   check(!path_.empty() && path_.find('\0') == std::string::npos, ErrorCode::kIo, "write",
         "'{}' is no file name", shown(path_));
-  // The new file takes the place of what is there, which must not be a device or a pipe.
+  // The new file takes the place of what is there, which must not be a folder, a device or a pipe.
   struct stat there {};
-  check(stat(path_.c_str(), &there) != 0 || S_ISREG(there.st_mode) || S_ISDIR(there.st_mode), ErrorCode::kIo,
-        "write", "{} cannot be replaced: no regular file", path_);
+  const bool exists = stat(path_.c_str(), &there) == 0;
+  check(!exists || !S_ISDIR(there.st_mode), ErrorCode::kIo, "write", "{} cannot be written: {}", path_,
+        std::strerror(EISDIR));
+  check(!exists || S_ISREG(there.st_mode), ErrorCode::kIo, "write", "{} cannot be replaced: no regular file",
+        path_);
   temporary_ = path_ + ".XXXXXX";
   fd_ = mkstemp(temporary_.data());
   check(fd_ >= 0, ErrorCode::kIo, "write", "{} cannot be made: {}", path_, std::strerror(errno));

@@ -67,7 +67,9 @@ class Perplexity(CliTest):
         self.fails("perplexity", TINY, self.write("one", "a"), saying="1 tokens?, too few to score")
         self.fails("perplexity", TINY, "nowhere", saying="nowhere cannot be opened")
         self.fails("perplexity", TINY, self.folder, saying="directory")
-        self.fails("perplexity", TINY, text, "--logits-out", "no/folder.npy", saying="no/folder.npy")
+        # Before anything is loaded or scored: that may take hours.
+        for place in ("no/folder.npy", "/dev/full", str(self.folder)):
+            self.fails("perplexity", "no:model", text, "--logits-out", place, saying=place)
 
     def test_a_disk_that_is_full_leaves_no_part_of_the_logits(self):
         def little():
