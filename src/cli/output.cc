@@ -16,6 +16,7 @@ namespace uma::cli {
 namespace {
 
 constexpr size_t kMaxInput = size_t{1} << 30;
+constexpr double kStalled = 3;  // seconds without a byte, of which a bar says no speed any more
 
 [[noreturn]] void lost(int error) {
   fail(ErrorCode::kIo, "output", "standard output cannot be written: {}", std::strerror(error));
@@ -107,6 +108,7 @@ ProgressBar::ProgressBar(std::string label, std::string unit)
 void ProgressBar::update(uint64_t done, uint64_t total) {
   const std::lock_guard lock(mutex_);
   if (!begun_) first_ = done;
+  if (!begun_ || done != done_) moved_ = Clock::now();
   begun_ = true;
   done_ = done;
   total_ = total;
@@ -140,12 +142,20 @@ void ProgressBar::erase() {
   shown_ = false;
 }
 
-std::string ProgressBar::figures(double seconds, double rate) const {
+std::string ProgressBar::figures(Clock::time_point now) const {
+  const auto seconds_since = [now](Clock::time_point then) {
+    return std::chrono::duration<double>(now - then).count();
+  };
+  const double seconds = seconds_since(start_), still = seconds_since(moved_);
+  const double rate = static_cast<double>(done_ - std::min(first_, done_)) / std::max(seconds, 1e-3);
   if (!begun_) return fmt::format(" {:.0f} s", seconds);
   const auto amount = [&](uint64_t n) { return unit_.empty() ? human_bytes(n) : fmt::format("{}", n); };
   std::string text = total_ > 0 ? fmt::format(" {} of {}", amount(done_), amount(total_))
                                 : fmt::format(" {}", amount(done_));
   if (!unit_.empty()) text += " " + unit_;
+  // Of bytes only: a step of computing may well take this long.
+  const bool waits = unit_.empty() && (total_ == 0 || done_ < total_);
+  if (waits && still > kStalled) return text + fmt::format(", nothing came for {:.0f} s", still);
   if (unit_.empty()) text += fmt::format(" {}/s", human_bytes(static_cast<uint64_t>(rate)));
   if (total_ > 0 && rate > 0 && done_ < total_)
     text += fmt::format(", {:.0f} s left", static_cast<double>(total_ - done_) / rate);
@@ -156,9 +166,7 @@ std::string ProgressBar::figures(double seconds, double rate) const {
 
 void ProgressBar::paint() {
   const int width = terminal_width(STDERR_FILENO);
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  const double rate = static_cast<double>(done_ - std::min(first_, done_)) / std::max(seconds, 1e-3);
-  std::string text = figures(seconds, rate);
+  std::string text = figures(Clock::now());
   const int room = width - static_cast<int>(label_.size() + text.size()) - 4;
   if (total_ > 0 && room > 8) {
     const double share = std::min(1.0, static_cast<double>(done_) / static_cast<double>(total_));

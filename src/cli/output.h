@@ -66,12 +66,13 @@ class ProgressBar {
   void paint_until_stopped();
   void paint();
   void erase();
-  std::string figures(double seconds, double rate) const;
+  std::string figures(Clock::time_point now) const;
 
   std::string label_, unit_;
   Clock::time_point start_ = Clock::now();
   uint64_t done_ = 0, total_ = 0;
-  uint64_t first_ = 0;  // where it began: a resumed download must not look infinitely fast
+  Clock::time_point moved_ = start_;  // when done_ last grew
+  uint64_t first_ = 0;                // where it began: a resumed download must not look infinitely fast
   bool begun_ = false, shown_ = false, stop_ = false;
   std::mutex mutex_;
   std::condition_variable wake_;
