@@ -35,7 +35,9 @@ CLI::Validator in_range(T low, T high) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error == std::errc() && end == text.data() + text.size() && value >= low && value <= high) return {};
     const auto kind = std::is_integral_v<T> ? "a whole number" : "a number";
-    return high == std::numeric_limits<T>::max()
+    // To what is above the type's own limit "of 1 or more" would be no answer.
+    const bool beyond = error == std::errc::result_out_of_range && !text.starts_with('-');
+    return high == std::numeric_limits<T>::max() && !beyond
                ? fmt::format("takes {} of {} or more, not '{}'", kind, low, text)
                : fmt::format("takes {} from {} to {}, not '{}'", kind, low, high, text);
   };
@@ -44,6 +46,11 @@ CLI::Validator in_range(T low, T high) {
 template <class T>
 CLI::Validator at_least(T low) {
   return in_range(low, std::numeric_limits<T>::max());
+}
+
+// A flag that is given and names nothing (an unset variable of a script) is a mistake, not its absence.
+std::string judge_name(std::string& name) {
+  return name.empty() ? "takes a name, not ''" : "";
 }
 
 // A device that gives answers: null computes nothing, and its arrays have no memory to read.
@@ -110,7 +117,8 @@ void add_run(CLI::App& app, RunOptions& o) {
       ->check(at_least(int64_t{1}));
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
       ->allow_extra_args(false);
-  app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's");
+  app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's")
+      ->check(CLI::Validator(judge_name, ""));
   app.add_flag("--raw", o.raw, "give the prompt to the model byte for byte, without a chat template");
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
   app.add_flag("--verbose,-v", o.verbose, "print speed and token counts after the answer");
@@ -149,7 +157,8 @@ void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   app.add_option("--ctx", o.ctx, "tokens in a window; default: 512, or the model's context if that is less")
       ->check(in_range(int64_t{2}, int64_t{1} << 24));
   app.add_option("--logits-out", o.logits_out,
-                 "write the first window's logits here, float32 (tokens, vocabulary), .npy");
+                 "write the first window's logits here, float32 (tokens, vocabulary), .npy")
+      ->check(CLI::Validator(judge_name, ""));
   app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
   add_common(app, o);
   app.footer("Example:\n  uma perplexity gemma3:270m README.md --ctx 256 --json");
@@ -169,7 +178,8 @@ void add_template(CLI::App& app, TemplateOptions& o) {
   // `uma template MODEL FILE` or `uma template --file T.jinja FILE`: the last word is always FILE.
   app.add_option("MODEL", o.model, kMODEL);
   app.add_option("FILE", o.file, "JSON: {\"messages\":[...],\"tools\":[...],\"add_generation_prompt\":true}");
-  app.add_option("--file", o.template_file, "a Jinja template instead of the model's");
+  app.add_option("--file", o.template_file, "a Jinja template instead of the model's")
+      ->check(CLI::Validator(judge_name, ""));
   add_common(app, o);
   app.footer(
       "Examples:\n  uma template qwen2.5-coder:0.5b chat.json\n"
@@ -180,7 +190,7 @@ void add_models(CLI::App& app, std::string_view command, ModelsOptions& o) {
   add_common(app, o);
   if (command == "pull") {
     positional(app, "MODEL", o.model, "a catalogue name, or the address of a .gguf file");
-    app.add_option("--name", o.name, "keep it under this name");
+    app.add_option("--name", o.name, "keep it under this name")->check(CLI::Validator(judge_name, ""));
     app.footer("Example:\n  uma pull qwen2.5-coder:0.5b");
   } else if (command == "list") {
     app.add_flag("--available", o.available, "list the catalogue instead");

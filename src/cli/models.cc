@@ -75,7 +75,8 @@ std::string find_or_pull(const std::string& model, bool offline) {
   try {
     return store.resolve(model).string();
   } catch (const Error& e) {
-    if (e.code() != ErrorCode::kNotFound || offline || !hub::find_row(store.catalogue(), model)) throw;
+    const bool fetch = !offline && !hub::offline_by_environment();
+    if (e.code() != ErrorCode::kNotFound || !fetch || !hub::find_row(store.catalogue(), model)) throw;
   }
   note(fmt::format("uma: {} is not here yet; fetching it once", model));
   return pull_with_progress(store, model, "", offline).model.path.string();

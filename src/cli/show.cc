@@ -7,6 +7,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "hub/hub.h"
+#include "hub/names.h"
 #include "io/gguf.h"
 
 namespace uma::cli {
@@ -56,6 +57,8 @@ Json to_json(const GgufFile& file, bool tensors) {
 }
 
 int verify(const ModelsOptions& o) {
+  check(!hub::is_path(o.model), ErrorCode::kInvalidArgument, "show",
+        "{} is a file of your own: --verify compares what was pulled with the SHA-256 noted then", o.model);
   const hub::Store store;
   InterruptScope interrupt;
   ProgressBar bar("verify");

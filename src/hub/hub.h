@@ -54,6 +54,9 @@ struct PullResult {
   int64_t downloaded_bytes = 0;  // over the network by this call
 };
 
+/// UMA_OFFLINE forbids to open a socket.
+bool offline_by_environment();
+
 struct StoreConfig {
   std::filesystem::path home;  // empty: $UMA_HOME, else ~/.uma
   const Catalogue* catalogue = &builtin_catalogue();

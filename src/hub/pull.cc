@@ -25,14 +25,14 @@ bool is_address(std::string_view model) {
          model.starts_with("huggingface.co/");
 }
 
-namespace {
-
 bool offline_by_environment() {
   const char* value = std::getenv("UMA_OFFLINE");
   if (!value) return false;
   const std::string_view text = value;
   return !(text.empty() || text == "0" || text == "false" || text == "no" || text == "off");
 }
+
+namespace {
 
 /// What `pull MODEL` asks for.
 struct Target {

@@ -66,6 +66,12 @@ class WrongUse(CliTest):
         for flag in ("--prompt", "--gen", "--batch", "--runs"):
             self.fails("bench", TINY, flag, "0", code=2)
         self.fails("perplexity", TINY, "text", "--ctx", "1", code=2)
+        # "1 or more" would be no answer to a number that is more than fits.
+        self.fails("run", TINY, "hi", "--top-k", "99999999999", code=2, saying="from 0 to 2147483647, not")
+        self.fails("run", TINY, "hi", "--seed", "2" + "0" * 20, code=2, saying="from 0 to 18446744073709551615, not")
+        for words in (("run", TINY, "hi", "--template", ""), ("perplexity", TINY, "text", "--logits-out", ""),
+                      ("template", "--file", "", "chat"), ("pull", "gemma3:270m", "--name", "")):
+            self.fails(*words, code=2, saying="takes a name, not ''")
         self.fails("template", TINY, code=2, saying="MODEL FILE")
         self.fails("template", "--file", "t", "a", "b", code=2)
 
