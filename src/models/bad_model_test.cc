@@ -149,6 +149,8 @@ TEST_F(HostileModel, VocabularyArraysOfTheWrongType) {
   EXPECT_EQ(with("pre", "none such"), "[tokenizer] F: the pre-tokenizer rule 'none such' is unknown");
   EXPECT_EQ(vocabulary_error(tiny("llama").erase("tokenizer.ggml.tokens")),
             "[gguf] F: has no vocabulary (key 'tokenizer.ggml.tokens' is missing)");
+  EXPECT_EQ(vocabulary_error(tiny("llama").erase("tokenizer.ggml.model")),
+            "[gguf] F: does not say which tokenizer it has (key 'tokenizer.ggml.model' is missing)");
   EXPECT_EQ(vocabulary_error(tiny("llama").set("tokenizer.chat_template", 1u)),
             "[gguf] F: key 'tokenizer.chat_template' is not a string");
 }
