@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
 
 #include "backend/cpu/rows.h"
@@ -239,6 +240,23 @@ void reduce_middle(Reduction kind, const T* x, T* y, const Middle& m) {
   });
 }
 
+// Rows shorter than this cost more to begin than to go through: they are reduced side by side, as columns.
+constexpr int64_t kShort = 16;
+
+// f(columns, first row, m) for every m <= kColumns rows, transposed: column i, kColumns apart, is one row.
+template <class T, class F>
+void for_short_rows(const T* x, int64_t rows, int64_t n, F f) {
+  parallel_ranges(rows, kGrain / n, [&](int64_t begin, int64_t end) {
+    const auto columns = std::make_unique_for_overwrite<T[]>(static_cast<size_t>(n * kColumns));
+    for (int64_t i = begin, m = 0; i < end; i += m) {
+      m = std::min(kColumns, end - i);
+      copy_block(reinterpret_cast<const uint8_t*>(x + i * n), {1, n},
+                 reinterpret_cast<uint8_t*>(columns.get()), {kColumns, 1}, n, m, sizeof(T));
+      f(columns.get(), i, m);
+    }
+  });
+}
+
 void reduce_kernel(KernelArgs& args) {
   const auto& p = args.params<ReduceParams>();
   if (const auto middle = middle_of(args.in(0), p.axes)) {
@@ -264,6 +282,12 @@ void reduce_kernel(KernelArgs& args) {
       y[0] = static_cast<T>(sum_row(parts, kParts));
       return;
     }
+    if (n > 0 && n < kShort)
+      return for_short_rows(in, rows, n, [&](const T* columns, int64_t first, int64_t m) {
+        acc_t<T> acc[kColumns];
+        with_join<acc_t<T>>(p.kind, [&](auto f) { join_rows(columns, kColumns, n, acc, m, f); });
+        for (int64_t i = 0; i < m; ++i) y[first + i] = static_cast<T>(acc[i]);
+      });
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
                     [&](int64_t begin, int64_t end) {
                       for (int64_t i = begin; i < end; ++i)
@@ -272,34 +296,66 @@ void reduce_kernel(KernelArgs& args) {
   });
 }
 
-template <bool kMax, class T>
-uint32_t arg_row(const T* x, int64_t n) {
+// The first that equals the extreme, or the first NaN.
+template <class T>
+uint32_t arg_row(bool largest, const T* x, int64_t n) {
   using A = acc_t<T>;
-  int64_t best = 0;
-  A value = static_cast<A>(x[0]);
-  for (int64_t i = 1; i < n && value == value; ++i) {
-    const A v = static_cast<A>(x[i]);
-    if ((kMax ? functor::Greater{}(v, value) : functor::Less{}(v, value)) || v != v) {
-      best = i;
-      value = v;
+  const A top = reduce_row(largest ? Reduction::max : Reduction::min, x, n);
+  const bool nan = top != top;
+  int64_t i = 0;
+  while (!(nan ? static_cast<A>(x[i]) != static_cast<A>(x[i]) : static_cast<A>(x[i]) == top)) ++i;
+  return static_cast<uint32_t>(i);
+}
+
+// The same of n <= kColumns columns, side by side.
+template <bool kMax, class T>
+void arg_columns(const T* x, int64_t stride, int64_t rows, uint32_t* y, int64_t n) {
+  using A = acc_t<T>;
+  A best[kColumns];
+  uint32_t at[kColumns] = {};
+  for (int64_t j = 0; j < n; ++j) best[j] = static_cast<A>(x[j]);
+  for (int64_t i = 1; i < rows; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const A v = static_cast<A>(x[i * stride + j]), old = best[j];
+      const bool beyond = kMax ? functor::Greater{}(v, old) : functor::Less{}(v, old);
+      const bool wins = (beyond | (v != v)) & (old == old);  // no branches
+      best[j] = wins ? v : old;
+      at[j] = wins ? static_cast<uint32_t>(i) : at[j];
     }
-  }
-  return static_cast<uint32_t>(best);
+  std::copy_n(at, n, y);
 }
 
 void arg_reduce_kernel(KernelArgs& args) {
   const auto& p = args.params<ArgReduceParams>();
-  const array x = reduced_last(args.in(0), {p.axis});
+  const auto middle = middle_of(args.in(0), {p.axis});
+  const array x = middle ? args.in(0) : reduced_last(args.in(0), {p.axis});
   array& out = args.allocate();
   const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
   dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     uint32_t* y = out.mutable_data<uint32_t>();
-    const int64_t grain = kGrain / std::max<int64_t>(1, n);  // no rows: n is not known
-    parallel_ranges(rows, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        y[i] = p.largest ? arg_row<true>(in + i * n, n) : arg_row<false>(in + i * n, n);
-    });
+    const auto columns = p.largest ? arg_columns<true, T> : arg_columns<false, T>;
+    if (middle) {
+      const int64_t tiles = (middle->inner + kColumns - 1) / kColumns;
+      const int64_t work = std::min(middle->inner, kColumns) * n;
+      parallel_ranges(middle->outer * tiles, std::max<int64_t>(1, kGrain / work),
+                      [&](int64_t begin, int64_t end) {
+                        for (int64_t i = begin; i < end; ++i) {
+                          const int64_t o = i / tiles, first = i % tiles * kColumns;
+                          columns(in + o * n * middle->inner + first, middle->inner, n,
+                                  y + o * middle->inner + first, std::min(kColumns, middle->inner - first));
+                        }
+                      });
+    } else if (n > 0 && n < kShort) {
+      for_short_rows(in, rows, n, [&](const T* transposed, int64_t first, int64_t m) {
+        columns(transposed, kColumns, n, y + first, m);
+      });
+    } else {
+      const int64_t grain = kGrain / std::max<int64_t>(1, n);  // no rows: n is not known
+      parallel_ranges(rows, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) y[i] = arg_row(p.largest, in + i * n, n);
+      });
+    }
   });
 }
 
