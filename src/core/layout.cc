@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "base/error.h"
@@ -35,13 +36,21 @@ void transpose_block(const T* from, int64_t from_column, T* to, int64_t to_row, 
                      int64_t columns) {
   constexpr int64_t kRows = 64 / sizeof(T), kColumns = 8;
   T tile[kColumns][kRows];
+  const auto turn = [&](int64_t i, int64_t j, auto m, auto n) {
+    for (int64_t c = 0; c < n; ++c) std::copy_n(from + i + (j + c) * from_column, int64_t{m}, tile[c]);
+    for (int64_t r = 0; r < m; ++r)
+      for (int64_t c = 0; c < n; ++c) to[(i + r) * to_row + j + c] = tile[c][r];
+  };
+  using Rows = std::integral_constant<int64_t, kRows>;
+  using Columns = std::integral_constant<int64_t, kColumns>;
   for (int64_t i = 0; i < rows; i += kRows) {
     const int64_t m = std::min(kRows, rows - i);
     for (int64_t j = 0; j < columns; j += kColumns) {
       const int64_t n = std::min(kColumns, columns - j);
-      for (int64_t c = 0; c < n; ++c) std::copy_n(from + i + (j + c) * from_column, m, tile[c]);
-      for (int64_t r = 0; r < m; ++r)
-        for (int64_t c = 0; c < n; ++c) to[(i + r) * to_row + j + c] = tile[c][r];
+      if (m == kRows && n == kColumns)
+        turn(i, j, Rows(), Columns());
+      else
+        turn(i, j, m, n);
     }
   }
 }

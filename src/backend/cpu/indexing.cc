@@ -69,22 +69,28 @@ void for_lines(int64_t outer, int64_t n, int64_t bytes, F f) {
                   });
 }
 
+// f(data) of an index array: as_index() leaves int32 and int64.
+template <class F>
+void with_index(const array& indices, F f) {
+  indices.dtype() == DType::int32 ? f(indices.data<int32_t>()) : f(indices.data<int64_t>());
+}
+
 void take_kernel(KernelArgs& args) {
   const array x = row_contiguous(args.in(0)), indices = row_contiguous(args.in(1));
   const AxisSplit s = split_at_axis(x.shape(), args.params<AxisParams>().axis);
-  const int64_t item = size_of(x.dtype()), bytes = s.inner * item;
-  const int64_t* index = indices.data<int64_t>();
+  const int64_t item = size_of(x.dtype()), bytes = s.inner * item, n = indices.size();
   uint8_t* out = args.allocate().mutable_data<uint8_t>();
-  const auto row = [&](int64_t o, int64_t i) { return o * s.extent + checked(index[i], s.extent, "take"); };
-  if (s.inner == 1)
-    return with_bits(item, [&]<class T>() {
-      const T* from = x.data<T>();
-      T* to = reinterpret_cast<T*>(out);
-      for_lines(s.outer, indices.size(), bytes,
-                [=](int64_t o, int64_t i, int64_t line) { to[line] = from[row(o, i)]; });
+  with_index(indices, [&](auto* index) {
+    const auto row = [=](int64_t o, int64_t i) { return o * s.extent + checked(index[i], s.extent, "take"); };
+    if (s.inner == 1)
+      return with_bits(item, [&]<class T>() {
+        const T* from = reinterpret_cast<const T*>(x.bytes());
+        T* to = reinterpret_cast<T*>(out);
+        for_lines(s.outer, n, bytes, [=](int64_t o, int64_t i, int64_t at) { to[at] = from[row(o, i)]; });
+      });
+    for_lines(s.outer, n, bytes, [&](int64_t o, int64_t i, int64_t at) {
+      std::memcpy(out + at * bytes, x.bytes() + row(o, i) * bytes, static_cast<size_t>(bytes));
     });
-  for_lines(s.outer, indices.size(), bytes, [&](int64_t o, int64_t i, int64_t line) {
-    std::memcpy(out + line * bytes, x.bytes() + row(o, i) * bytes, static_cast<size_t>(bytes));
   });
 }
 
@@ -93,15 +99,19 @@ void take_along_axis_kernel(KernelArgs& args) {
   const int axis = args.params<AxisParams>().axis;
   const AxisSplit s = split_at_axis(x.shape(), axis);
   const int64_t item = size_of(x.dtype());
-  const int64_t* index = indices.data<int64_t>();
   uint8_t* out = args.allocate().mutable_data<uint8_t>();
-  with_bits(item, [&]<class T>() {
-    for_lines(s.outer, indices.shape(axis), s.inner * item, [&](int64_t o, int64_t, int64_t line) {
-      const T* from = reinterpret_cast<const T*>(x.bytes()) + o * s.extent * s.inner;
-      T* to = reinterpret_cast<T*>(out) + line * s.inner;
-      const int64_t* at = index + line * s.inner;
-      for (int64_t i = 0; i < s.inner; ++i)
-        to[i] = from[checked(at[i], s.extent, "take_along_axis") * s.inner + i];
+  // Lines of one element would cost more to begin than to go through: along the last axis, rows are lines.
+  const bool rows = s.inner == 1;
+  const int64_t lines = rows ? 1 : indices.shape(axis), width = rows ? indices.shape(axis) : s.inner;
+  with_index(indices, [&](auto* index) {
+    with_bits(item, [&]<class T>() {
+      for_lines(s.outer, lines, width * item, [=, &x](int64_t o, int64_t, int64_t line) {
+        const T* from = reinterpret_cast<const T*>(x.bytes()) + o * s.extent * s.inner;
+        T* to = reinterpret_cast<T*>(out) + line * width;
+        const auto* at = index + line * width;
+        for (int64_t i = 0; i < width; ++i)
+          to[i] = from[checked(at[i], s.extent, "take_along_axis") * s.inner + (rows ? 0 : i)];
+      });
     });
   });
 }

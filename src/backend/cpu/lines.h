@@ -68,33 +68,44 @@ struct LinesArgs {
 template <class T, class F>
 void accumulate_lines(KernelArgs& args, bool backwards, bool inclusive, accumulator_t<T> first, F f) {
   using A = accumulator_t<T>;
-  constexpr int64_t kColumns = 128;  // lines that go side by side
-  constexpr int64_t kGrain = 4096;   // elements that are worth a thread
+  constexpr int64_t kColumns = 1024;  // lines that go side by side, at most
+  constexpr int64_t kGrain = 4096;    // elements that are worth a thread
   const LinesArgs a(args);
   const Lines l = a.lines;
-  const int64_t tiles = (l.inner + kColumns - 1) / kColumns;
+  // Wide tiles read memory in order; narrower ones feed all threads.
+  const int64_t width = std::clamp<int64_t>(l.outer * l.inner / num_threads(), 64, kColumns);
+  const int64_t tiles = (l.inner + width - 1) / width;
   const int64_t step = backwards != l.reversed ? -l.inner : l.inner;
   const T* const in = a.in<T>();
   T* const out = a.out<T>(args);
-  const auto run = [&](int64_t begin, int64_t end) {
+  const auto one = [=](const T* x, T* y) {
+    A total = first;
+    for (int64_t i = 0; i < l.n; ++i, x += step, y += step) {
+      const A next = f(total, static_cast<A>(*x));
+      *y = static_cast<T>(inclusive ? next : total);
+      total = next;
+    }
+  };
+  const auto many = [=](const T* x, T* y, int64_t m) {
     A totals[kColumns];
-    for (int64_t t = begin; t < end; ++t) {
-      const int64_t column = t % tiles * kColumns, m = std::min(kColumns, l.inner - column);
-      const int64_t start = t / tiles * l.n * l.inner + column + (step < 0 ? (l.n - 1) * l.inner : 0);
-      std::fill_n(totals, m, first);
-      for (int64_t i = 0; i < l.n; ++i) {
-        const T* const x = in + start + i * step;
-        T* const y = out + start + i * step;
+    std::fill_n(totals, m, first);
+    for (int64_t i = 0; i < l.n; ++i, x += step, y += step) {
 #pragma GCC ivdep  // the output has memory of its own
-        for (int64_t j = 0; j < m; ++j) {
-          const A next = f(totals[j], static_cast<A>(x[j]));
-          y[j] = static_cast<T>(inclusive ? next : totals[j]);
-          totals[j] = next;
-        }
+      for (int64_t j = 0; j < m; ++j) {
+        const A next = f(totals[j], static_cast<A>(x[j]));
+        y[j] = static_cast<T>(inclusive ? next : totals[j]);
+        totals[j] = next;
       }
     }
   };
-  parallel_ranges(l.outer * tiles, std::max<int64_t>(1, kGrain / (l.n * std::min(l.inner, kColumns))), run);
+  const int64_t grain = kGrain / (l.n * std::min(l.inner, width));
+  parallel_ranges(l.outer * tiles, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t column = t % tiles * width, m = std::min(width, l.inner - column);
+      const int64_t at = t / tiles * l.n * l.inner + column + (step < 0 ? (l.n - 1) * l.inner : 0);
+      m == 1 ? one(in + at, out + at) : many(in + at, out + at, m);
+    }
+  });
 }
 
 }  // namespace uma::cpu

@@ -6,6 +6,8 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "backend/cpu/rows.h"
 #include "base/thread_pool.h"
@@ -58,14 +60,10 @@ acc_t<T> sum_row(const T* x, int64_t n) {
   }
 }
 
-// max(a, b) for which NaN wins.
+// max(a, b) for which NaN wins, without a branch.
 template <bool kMax, class A>
 A better_real(A a, A b) {
-  if constexpr (std::is_floating_point_v<A>) {
-    if (a != a) return a;
-    if (b != b) return b;
-  }
-  return (kMax ? b > a : b < a) ? b : a;
+  return (kMax ? b > a : b < a) | (b != b) ? b : a;
 }
 template <bool kMax, class A>
 A better(A a, A b) {
@@ -240,6 +238,56 @@ void reduce_middle(Reduction kind, const T* x, T* y, const Middle& m) {
   });
 }
 
+// -- Reduced axes around a kept, contiguous last one, as in the windows of a pooling layer. --
+
+struct Windows {
+  Layout kept;                   // all but the last axis, and a last of 1
+  std::vector<int64_t> reduced;  // offsets of the rows that make one of the result
+  int64_t inner = 0;
+};
+// Of few rows, which are added plainly.
+std::optional<Windows> windows_of(const array& x, const SmallVector<int, 8>& axes) {
+  const size_t last = x.ndim() - 1;
+  if (x.size() == 0 || axes.empty() || x.strides()[last] != 1) return {};
+  Windows w{.reduced = {0}, .inner = x.shape()[last]};
+  Strides strides;
+  for (size_t i = 0; i <= last; ++i) {
+    const int64_t n = x.shape()[i];
+    if (std::find(axes.begin(), axes.end(), static_cast<int>(i)) == axes.end()) {
+      w.kept.shape.push_back(i == last ? 1 : n);
+      strides.push_back(x.strides()[i]);
+      continue;
+    }
+    if (i == last || n * static_cast<int64_t>(w.reduced.size()) > kColumnBlock) return {};
+    const std::vector<int64_t> starts = std::exchange(w.reduced, {});
+    for (const int64_t start : starts)
+      for (int64_t k = 0; k < n; ++k) w.reduced.push_back(start + k * x.strides()[i]);
+  }
+  w.kept.strides.push_back(strides);
+  return w.inner >= 4 ? std::optional(w) : std::nullopt;
+}
+
+template <class T>
+void reduce_windows(Reduction kind, const T* x, T* y, const Windows& w) {
+  using A = acc_t<T>;
+  const int64_t grain = kGrain / (w.inner * static_cast<int64_t>(w.reduced.size()));
+  with_join<A>(kind, [&](auto f) {
+    parallel_ranges(outer_size(w.kept), std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+      A acc[kColumns];
+      OuterWalk walk(w.kept, begin);
+      for (int64_t i = begin; i < end; ++i, walk.next())
+        for (int64_t first = 0; first < w.inner; first += kColumns) {
+          const int64_t n = std::min(kColumns, w.inner - first);
+          const T* const from = x + walk.offset(0) + first;
+          for (int64_t j = 0; j < n; ++j) acc[j] = static_cast<A>(from[w.reduced[0] + j]);
+          for (size_t k = 1; k < w.reduced.size(); ++k)
+            for (int64_t j = 0; j < n; ++j) acc[j] = f(acc[j], static_cast<A>(from[w.reduced[k] + j]));
+          for (int64_t j = 0; j < n; ++j) y[i * w.inner + first + j] = static_cast<T>(acc[j]);
+        }
+    });
+  });
+}
+
 // Rows shorter than this cost more to begin than to go through: they are reduced side by side, as columns.
 constexpr int64_t kShort = 16;
 
@@ -263,6 +311,12 @@ void reduce_kernel(KernelArgs& args) {
     array& out = args.allocate();
     return dispatch_any(out.dtype(), [&]<class T>() {
       reduce_middle(p.kind, args.in(0).data<T>(), out.mutable_data<T>(), *middle);
+    });
+  }
+  if (const auto windows = args.in(0).ndim() ? windows_of(args.in(0), p.axes) : std::nullopt) {
+    array& out = args.allocate();
+    return dispatch_any(out.dtype(), [&]<class T>() {
+      reduce_windows(p.kind, args.in(0).data<T>(), out.mutable_data<T>(), *windows);
     });
   }
   const array x = reduced_last(args.in(0), p.axes);

@@ -43,7 +43,8 @@ class Indices {
   Indices(const KernelArgs& args, size_t first, std::string_view op) : op_(op) {
     std::vector<Strides> strides;
     for (size_t i = first; i < args.num_inputs(); ++i) {
-      data_.push_back(args.in(i).data<int64_t>());
+      narrow_.push_back(args.in(i).dtype() == DType::int32);
+      data_.push_back(args.in(i).bytes());
       strides.push_back(args.in(i).strides());
     }
     count_ = args.in(first).size();
@@ -60,29 +61,43 @@ class Indices {
     for (int64_t m = 0; n > 0; n -= m, out += m, column = 0, walk.next()) {
       m = std::min(n, columns - column);
       for (size_t k = 0; k < data_.size(); ++k) {
-        const int64_t step = layout_.strides[k].back();
-        add(data_[k] + walk.offset(k) + column * step, step, m, table.extents[k], table.strides[k], out);
+        const int64_t step = layout_.strides[k].back(), first = walk.offset(k) + column * step;
+        if (narrow_[k])
+          add(reinterpret_cast<const int32_t*>(data_[k]) + first, step, m, k, table, out);
+        else
+          add(reinterpret_cast<const int64_t*>(data_[k]) + first, step, m, k, table, out);
       }
     }
   }
 
  private:
-  void add(const int64_t* index, int64_t step, int64_t n, int64_t extent, int64_t stride,
-           int64_t* out) const {
+  template <class I>
+  void add(const I* index, int64_t step, int64_t n, size_t axis, const Table& table, int64_t* out) const {
+    const int64_t extent = table.extents[axis];
+    const auto wrapped = [extent](int64_t given) { return given < 0 ? given + extent : given; };
+    // Unsigned, as what is outside may be anything.
+    const auto limit = static_cast<uint64_t>(extent), scale = static_cast<uint64_t>(table.strides[axis]);
     bool outside = false;
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t given = index[i * step], at = given < 0 ? given + extent : given;
-      outside |= static_cast<uint64_t>(at) >= static_cast<uint64_t>(extent);
-      out[i] = static_cast<int64_t>(static_cast<uint64_t>(out[i]) +  // wraps where it is outside
-                                    static_cast<uint64_t>(at) * static_cast<uint64_t>(stride));
+    const auto place = [&](int64_t i, int64_t given) {
+      const auto at = static_cast<uint64_t>(wrapped(given));
+      outside |= at >= limit;
+      out[i] = static_cast<int64_t>(static_cast<uint64_t>(out[i]) + at * scale);
+    };
+    const int64_t first = *index;
+    if (step == 0)
+      for (int64_t i = 0; i < n; ++i) place(i, first);
+    else
+      for (int64_t i = 0; i < n; ++i) place(i, index[i * step]);
+    for (int64_t i = 0; outside && i < n; ++i) {
+      const int64_t given = index[i * step], at = wrapped(given);
+      check(at >= 0 && at < extent, ErrorCode::kInvalidArgument, op_,
+            "index {} is out of range for an axis of {}", given, extent);
     }
-    for (int64_t i = 0; outside && i < n; ++i)
-      check(index[i * step] >= -extent && index[i * step] < extent, ErrorCode::kInvalidArgument, op_,
-            "index {} is out of range for an axis of {}", index[i * step], extent);
   }
 
   std::string_view op_;
-  std::vector<const int64_t*> data_;
+  std::vector<const uint8_t*> data_;
+  std::vector<bool> narrow_;  // int32, not int64
   Layout layout_;
   int64_t count_ = 0;
 };

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <memory>
 #include <numeric>
 #include <utility>
 
@@ -71,6 +70,33 @@ P* radix_sort(P* a, P* other, int64_t n) {
   return a;
 }
 
+// Puts the kth in its place: by the highest byte, then again among those that share it. No branch depends on
+// a comparison.
+template <class T, class P>
+void radix_select(P* a, P* spare, int64_t n, int64_t kth) {
+  constexpr int64_t kFew = 256;
+  for (int pass = sizeof(T); pass-- > 0 && n > kFew;) {
+    const auto digit = [pass](P v) { return static_cast<uint8_t>(v >> (32 + 8 * pass)); };
+    int64_t counts[256] = {};
+    for (int64_t i = 0; i < n; ++i) ++counts[digit(a[i])];
+    int64_t before = 0;
+    int chosen = 0;
+    while (before + counts[chosen] <= kth) before += counts[chosen++];
+    const int64_t same = counts[chosen];
+    if (same == n) continue;
+    int64_t to[3] = {0, before, before + same};
+    for (int64_t i = 0; i < n; ++i) {
+      const int d = digit(a[i]);
+      spare[to[(d >= chosen) + (d > chosen)]++] = a[i];
+    }
+    std::copy_n(spare, n, a);
+    a += before;
+    n = same;
+    kth -= before;
+  }
+  std::nth_element(a, a + kth, a + n);
+}
+
 // Up to here a few comparisons an element are less work than the counts of each byte.
 constexpr int64_t kRadix = 128;
 
@@ -88,7 +114,7 @@ place_t<T>* ordered(const T* row, int64_t n, int64_t kth, place_t<T>* a) {
     for (int64_t i = 0; i < n; ++i)
       a[i] = static_cast<place_t<T>>(key_of(row[i])) << 32 | static_cast<uint32_t>(i);
     if (kth < 0 && n > kRadix) return radix_sort<T>(a, a + n, n);
-    kth < 0 ? std::sort(a, a + n) : std::nth_element(a, a + kth, a + n);
+    kth < 0 ? std::sort(a, a + n) : radix_select<T>(a, a + n, n, kth);
   }
   return a;
 }
@@ -101,9 +127,10 @@ void order_rows(const array& x, int64_t kth, Use use) {
   const T* const in = x.data<T>();
   parallel_ranges(
       rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)), [&](int64_t begin, int64_t end) {
-        const auto space = std::make_unique_for_overwrite<place_t<T>[]>(static_cast<size_t>(2 * n));
+        const auto space = Buffer::allocate(static_cast<size_t>(2 * n) * sizeof(place_t<T>), Device{});
         for (int64_t at = begin * n; at < end * n; at += n) {
-          const place_t<T>* const places = ordered(in + at, n, kth, space.get());
+          const place_t<T>* const places =
+              ordered(in + at, n, kth, reinterpret_cast<place_t<T>*>(space->data()));
           for (int64_t i = 0; i < n; ++i) use(at, i, static_cast<uint32_t>(places[i]));
         }
       });
