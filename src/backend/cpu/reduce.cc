@@ -336,7 +336,8 @@ void reduce_kernel(KernelArgs& args) {
       y[0] = static_cast<T>(sum_row(parts, kParts));
       return;
     }
-    if (n > 0 && n < kShort)
+    const bool stops_early = p.kind == Reduction::all || p.kind == Reduction::any;
+    if (n > 0 && n < kShort && !stops_early)
       return for_short_rows(in, rows, n, [&](const T* columns, int64_t first, int64_t m) {
         acc_t<T> acc[kColumns];
         with_join<acc_t<T>>(p.kind, [&](auto f) { join_rows(columns, kColumns, n, acc, m, f); });
