@@ -1,6 +1,8 @@
 // a[...], a[...] = v and a.at[...]: Python's index expressions in terms of slice, gather and scatter, with
 // NumPy's rules for where the axes of index arrays go.
 #include <algorithm>
+#include <cstdlib>
+#include <numeric>
 
 #include <nanobind/ndarray.h>
 
@@ -9,6 +11,7 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/manipulate.h"
 #include "ops/scatter.h"
 #include "ops/shape.h"
 
@@ -209,37 +212,76 @@ array fitted(array value, const Shape& shape) {
   return broadcast_to(value, shape);
 }
 
-/// Integers and unit steps: a block, written where it lies.
+/// Integers and steps of 1 or -1: a block, written where it lies.
 std::optional<array> block_update(const array& x, const std::vector<Item>& items, const array& value) {
   Shape start, block;
   Shape shown;  // as the reader sees the block
+  std::vector<int> turned;
   for (const Item& item : items) {
-    if (item.kind == Item::Kind::indices || item.step != 1) return {};
+    if (item.kind == Item::Kind::indices || std::abs(item.step) != 1) return {};
     if (item.kind == Item::Kind::none) {
       shown.push_back(1);
       continue;
     }
-    start.push_back(item.start);
-    block.push_back(item.kind == Item::Kind::integer ? 1 : item.stop - item.start);
+    const bool backwards = item.step < 0 && item.stop != item.start;
+    if (backwards) turned.push_back(static_cast<int>(start.size()));
+    start.push_back(backwards ? item.stop + 1 : item.start);
+    block.push_back(item.kind == Item::Kind::integer ? 1 : (item.stop - item.start) * item.step);
     if (item.kind == Item::Kind::slice) shown.push_back(block.back());
   }
-  return slice_update(x, reshape(fitted(value, shown), block), start);
+  const array update = reshape(fitted(value, shown), block);
+  return slice_update(x, turned.empty() ? update : flip(update, turned), start);
+}
+
+/// One index array an axis, which broadcast to the places that are written; none where arrays stand beside
+/// slices, whose order is more than that.
+std::vector<array> places_of(const std::vector<Item>& items) {
+  size_t slices = 0, nones = 0;
+  for (const Item& item : items)
+    slices += item.kind == Item::Kind::slice, nones += item.kind == Item::Kind::none;
+  std::vector<array> out;
+  if (slices + nones > 0 && has_indices(items)) return out;
+  for (const Item& item : items) {
+    if (item.kind == Item::Kind::integer) out.push_back(array(item.start, DType::int64));
+    if (item.kind == Item::Kind::indices) out.push_back(*item.indices);
+    if (item.kind != Item::Kind::slice) continue;
+    const array line = arange(static_cast<double>(item.start), static_cast<double>(item.stop),
+                              static_cast<double>(item.step), DType::int64);
+    Shape shape(slices--, 1);
+    shape[0] = line.size();
+    out.push_back(reshape(line, shape));
+  }
+  return out;
 }
 
 array write(const array& x, nb::handle index, const array& updates, ScatterMode mode) {
-  const auto items = items_of(x, index);
+  auto items = items_of(x, index);
   const array value = astype(updates, x.dtype());
   if (mode == ScatterMode::assign)
     if (auto out = block_update(x, items, value)) return *out;
   // Last axes that are taken whole are rows of one element each.
   size_t whole = 0;
   while (whole < x.ndim() && items.rbegin()[whole].is_full(x.shape().rbegin()[whole])) ++whole;
+  items.resize(items.size() - whole, {Item::Kind::none});
   const auto middle = x.shape().end() - static_cast<std::ptrdiff_t>(whole);
-  const Shape head(x.shape().begin(), middle);
+  if (const std::vector<array> places = places_of(items); !places.empty()) {
+    Shape written, shown;  // None adds an axis to what is shown
+    for (const array& at : places) written = broadcast_shapes(written, at.shape(), "index");
+    size_t axis = 0;
+    for (const Item& item : items)
+      if (item.kind == Item::Kind::none || item.kind == Item::Kind::slice)
+        shown.push_back(item.kind == Item::Kind::none ? 1 : written[axis++]);
+    if (has_indices(items)) shown = written;
+    for (auto extent = middle; extent != x.shape().end(); ++extent)
+      written.push_back(*extent), shown.push_back(*extent);
+    std::vector<int> axes(places.size());
+    std::iota(axes.begin(), axes.end(), 0);
+    return scatter(x, places, reshape(fitted(value, shown), written), axes, mode);
+  }
   // Positions of the elements as the same expression reads them.
+  const Shape head(x.shape().begin(), middle);
   const int64_t n = num_elements(head);
-  const array places = reshape(arange(0, static_cast<double>(n), 1, DType::int64), head);
-  const array at = read(places, {items.begin(), items.end() - static_cast<std::ptrdiff_t>(whole)});
+  const array at = read(reshape(arange(0, static_cast<double>(n), 1, DType::int64), head), items);
   Shape rows{n}, updated = at.shape();
   for (auto extent = middle; extent != x.shape().end(); ++extent)
     rows.push_back(*extent), updated.push_back(*extent);

@@ -18,11 +18,12 @@ struct Layout {
 /// one dimension of extent 1.
 Layout collapse(const Shape& shape, std::span<const Strides> strides);
 
-/// Walks over the outer dimensions of a layout (all but the last), keeping an element offset an operand.
+/// Walks over the outer dimensions of a layout (all but the last `inner`), keeping an element offset an
+/// operand.
 class OuterWalk {
  public:
-  /// Starts at the `start`-th row of the last dimension.
-  OuterWalk(const Layout& layout, int64_t start);
+  /// Starts at the `start`-th row (block) of the inner dimensions.
+  OuterWalk(const Layout& layout, int64_t start, size_t inner = 1);
   int64_t offset(size_t operand) const { return offsets_[operand]; }
   void next();
 
@@ -34,6 +35,22 @@ class OuterWalk {
 
 /// Number of rows that OuterWalk goes through.
 int64_t outer_size(const Layout& layout);
+
+/// f.operator()<T>() with the unsigned integer of so many bytes (1, 2, 4, 8), for where only bits move.
+template <class F>
+decltype(auto) with_bits(int64_t bytes, F&& f) {
+  if (bytes == 1) return f.template operator()<uint8_t>();
+  if (bytes == 2) return f.template operator()<uint16_t>();
+  if (bytes == 4) return f.template operator()<uint32_t>();
+  return f.template operator()<uint64_t>();
+}
+
+/// Copies a matrix of `item_bytes`-byte elements. Strides in elements, of rows and of columns.
+struct BlockStrides {
+  int64_t row, column;
+};
+void copy_block(const uint8_t* src, BlockStrides from, uint8_t* dst, BlockStrides to, int64_t rows,
+                int64_t columns, int64_t item_bytes);
 
 /// Copies elements of `item_bytes` bytes (1, 2, 4, 8) between strided places, in parallel where it pays.
 /// Strides in elements. Source and destination must not overlap.

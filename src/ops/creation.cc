@@ -1,6 +1,8 @@
 #include "ops/creation.h"
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ops/cast.h"
 #include "ops/elementwise.h"
@@ -42,25 +44,27 @@ array arange(double start, double stop, double step, DType dtype) {
 
 namespace {
 
-// Column minus row, broadcastable to (n, m).
-array diagonal_index(int64_t n, int64_t m) {
-  const array rows = reshape(arange(0, static_cast<double>(n), 1, DType::int64), {n, 1});
-  return subtract(arange(0, static_cast<double>(m), 1, DType::int64), rows);
+// The columns of an (n, m) matrix, and for each row its column on the kth diagonal: they broadcast to (n, m).
+std::pair<array, array> diagonal_columns(int64_t n, int64_t m, int64_t k) {
+  const DType index = n < INT32_MAX / 4 && m < INT32_MAX / 4 ? DType::int32 : DType::int64;
+  const auto first = static_cast<double>(std::clamp(k, -n, m));  // past the corners nothing changes
+  return {arange(0, static_cast<double>(m), 1, index),
+          reshape(arange(first, first + static_cast<double>(n), 1, index), {n, 1})};
 }
 
 array triangle(const array& x, int64_t k, bool lower) {
   check(x.ndim() >= 2, ErrorCode::kShape, lower ? "tril" : "triu",
         "needs at least 2 dimensions, not shape {}", x.shape());
-  const array index = diagonal_index(x.shape(-2), x.shape(-1));
-  const array bound(k, DType::int64);
-  return where(lower ? less_equal(index, bound) : greater_equal(index, bound), x, array(0, x.dtype()));
+  const auto [column, edge] = diagonal_columns(x.shape(-2), x.shape(-1), k);
+  return where(lower ? less_equal(column, edge) : greater_equal(column, edge), x, array(0, x.dtype()));
 }
 
 }  // namespace
 
 array eye(int64_t n, int64_t m, int64_t k, DType dtype) {
   check(n >= 0, ErrorCode::kInvalidArgument, "eye", "needs 0 rows or more, not {}", n);
-  return astype(equal(diagonal_index(n, m < 0 ? n : m), array(k, DType::int64)), dtype);
+  const auto [column, diagonal] = diagonal_columns(n, m < 0 ? n : m, k);
+  return astype(equal(column, diagonal), dtype);
 }
 array tril(const array& x, int64_t k) {
   return triangle(x, k, true);

@@ -1,4 +1,5 @@
 // Rows and elements chosen by index, and their transpose: ops/indexing.h.
+#include "ops/as_index.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
@@ -21,8 +22,7 @@ array take(const array& x, const array& indices, int axis) {
   Shape shape(x.shape().begin(), x.shape().begin() + axis);
   for (const int64_t extent : indices.shape()) shape.push_back(extent);
   for (size_t i = static_cast<size_t>(axis) + 1; i < x.ndim(); ++i) shape.push_back(x.shape()[i]);
-  return array::make(std::move(shape), x.dtype(), kTake, AxisParams{axis},
-                     {x, astype(indices, DType::int64)});
+  return array::make(std::move(shape), x.dtype(), kTake, AxisParams{axis}, {x, as_index(indices)});
 }
 
 array take_along_axis(const array& x, const array& indices, int axis) {
@@ -38,7 +38,7 @@ array take_along_axis(const array& x, const array& indices, int axis) {
   x_shape[at] = x.shape()[at];
   shape[at] = indices.shape()[at];
   return array::make(shape, x.dtype(), kTakeAlongAxis, AxisParams{axis},
-                     {broadcast_to(x, x_shape), broadcast_to(astype(indices, DType::int64), shape)});
+                     {broadcast_to(x, x_shape), broadcast_to(as_index(indices), shape)});
 }
 
 array scatter_add(const array& x, const array& indices, const array& updates, int axis) {

@@ -1,4 +1,7 @@
+#include <cmath>
+
 #include "ops/creation.h"
+#include "ops/view.h"
 #include "transforms/testing.h"
 
 namespace uma {
@@ -226,6 +229,37 @@ TEST(Reduce, NanWinsInEveryPlace) {
       EXPECT_TRUE(std::isnan(max(x, {0}).item<float>()) && std::isnan(min(x, {0}).item<float>()))
           << n << " " << at;
     }
+}
+
+TEST(ArgReduce, ShortRowsAndColumnsFindTheFirstAndNan) {
+  std::vector<double> v = random_values(9 * 40 * 7, 5, 0, 4);
+  for (double& e : v) e = std::trunc(e);
+  v[100] = v[900] = v[1700] = kNan;
+  for (const DType d : {DType::float32, DType::float16, DType::float64, DType::int32}) {
+    const array x = astype(f64(v, {9, 40, 7}), d);
+    for (const int axis : {0, 1, 2}) {
+      const array rows = contiguous(moveaxis(x, axis, 2));
+      const std::vector<double> all = values_of(rows), got = values_of(argmin(x, axis));
+      const size_t n = static_cast<size_t>(x.shape(axis));
+      for (size_t r = 0; r < got.size(); ++r) {
+        size_t best = 0;
+        for (size_t i = 1; i < n; ++i) {
+          const double a = all[r * n + best], b = all[r * n + i];
+          if (a == a && (b < a || b != b)) best = i;
+        }
+        EXPECT_EQ(got[r], static_cast<double>(best));
+      }
+    }
+  }
+}
+
+TEST(Reduce, WindowsAroundAContiguousAxis) {
+  const array x = random_array({2, 12, 9, 5}, 6, -2, 2, DType::float32);
+  const array windows = as_strided(x, {2, 5, 4, 3, 2, 5}, {540, 90, 10, 45, 5, 1});
+  const array rows = contiguous(windows);
+  expect_near(max(windows, {3, 4}), max(reshape(rows, {2, 5, 4, 6, 5}), {3}));
+  expect_near(sum(windows, {3, 4}), sum(reshape(rows, {2, 5, 4, 6, 5}), {3}), 1e-6, 1e-6);
+  expect_near(min(windows, {0, 3}), min(transpose(rows, {1, 2, 4, 5, 0, 3}), {4, 5}));
 }
 
 }  // namespace

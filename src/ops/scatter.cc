@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/kernel.h"
+#include "ops/as_index.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
@@ -11,7 +12,7 @@
 namespace uma {
 namespace {
 
-/// Indices as int64 of one shape, and axes counted from the front.
+/// Indices as the kernels take them, of one shape, and axes counted from the front.
 struct Places {
   std::vector<array> indices;
   std::vector<int> axes;
@@ -33,7 +34,7 @@ Places places(const array& x, const std::vector<array>& indices, const std::vect
           "takes integer indices, not {}", name_of(index.dtype()));
     p.shape = broadcast_shapes(p.shape, index.shape(), op);
   }
-  for (const array& index : indices) p.indices.push_back(broadcast_to(astype(index, DType::int64), p.shape));
+  for (const array& index : indices) p.indices.push_back(broadcast_to(as_index(index), p.shape));
   for (size_t i = 0; i < x.ndim(); ++i)
     if (!std::binary_search(sorted.begin(), sorted.end(), static_cast<int>(i)))
       p.shape.push_back(x.shape()[i]);

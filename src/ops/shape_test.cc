@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "ops/creation.h"
 #include "transforms/testing.h"
 
@@ -86,6 +88,28 @@ TEST(Contiguous, LaysRowsOut) {
     expect_near(values_of(c), values_of(a));
     EXPECT_TRUE(c.is_row_contiguous());
   }
+}
+
+TEST(Contiguous, CopiesInBlocksOfAnySize) {
+  for (const DType d : {DType::uint8, DType::float16, DType::float32, DType::float64})
+    for (const Shape& shape : {Shape{37, 53}, {2, 3, 300}, {300, 3, 2}, {65, 16, 9}, {1, 130, 3, 40}}) {
+      const array x = random_array(shape, 1, 0, 200, d);
+      const std::vector<double> v = values_of(x);
+      std::vector<int> axes(shape.size());
+      for (size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<int>(i);
+      do {
+        const array turned = transpose(x, axes);
+        std::vector<double> expected;
+        for (int64_t n = 0; n < x.size(); ++n) {
+          int64_t left = n, from = 0;
+          for (size_t i = shape.size(); i-- > 0; left /= turned.shape()[i])
+            from += left % turned.shape()[i] * row_major_strides(shape)[static_cast<size_t>(axes[i])];
+          expected.push_back(v[static_cast<size_t>(from)]);
+        }
+        EXPECT_EQ(values_of(contiguous(turned)), expected);
+        EXPECT_EQ(values_of(turned + zeros_like(turned)), expected);  // read tile by tile
+      } while (std::next_permutation(axes.begin(), axes.end()));
+    }
 }
 
 TEST(Shape, EveryOpHasItsThreeRules) {

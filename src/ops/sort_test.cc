@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
+#include "ops/cumulative.h"
 #include "ops/softmax.h"
 #include "ops/sort.h"
 #include "transforms/testing.h"
@@ -54,6 +56,44 @@ TEST(Sort, TopkAndPartition) {
   expect_error(ErrorCode::kInvalidArgument, [&] { argpartition(x, -5); });
   expect_error(ErrorCode::kIndex, [&] { sort(x, 1); });
   expect_error(ErrorCode::kIndex, [] { sort(array(1.f)); });
+}
+
+TEST(Sort, LongRowsKeepOrderOfEqualsZerosAndNan) {
+  std::vector<float> v;
+  for (const double r : random_values(5000, 3, -40, 40)) v.push_back(static_cast<float>(std::trunc(r) / 4));
+  for (size_t i = 0; i < v.size(); i += 97) v[i] = static_cast<float>(i % 2 ? kNan : -kInf);
+  const auto before = [](float a, float b) { return a < b || (a == a && b != b); };
+  std::vector<uint32_t> order(v.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return before(v[a], v[b]); });
+  const array x(std::span<const float>(v), {5000});
+  EXPECT_EQ(argsort(x).to_vector<uint32_t>(), order);  // -0 and 0 are equal
+  for (const DType d :
+       {DType::float16, DType::bfloat16, DType::float64, DType::float32, DType::int16, DType::int64}) {
+    const array y = astype(x, d), sorted = sort(y);
+    expect_near(values_of(take_along_axis(y, argsort(y), -1)), values_of(sorted));
+    for (const int64_t k : {0, 1, 700, 2500, 4999}) {
+      const std::vector<double> all = values_of(sorted), split = values_of(partition(y, k));
+      const auto at = static_cast<size_t>(k);
+      expect_near(std::vector<double>{split[at]}, std::vector<double>{all[at]});
+      expect_near(values_of(sort(slice_axis(partition(y, k), 0, 0, k))),
+                  values_of(slice_axis(sorted, 0, 0, k)));
+    }
+    expect_near(values_of(topk(y, 300)), values_of(slice_axis(sorted, 0, 4700, 5000)));
+  }
+}
+
+TEST(Scan, AlongEveryAxisOfEveryLayout) {
+  const array x = random_array({5, 70, 3, 33}, 4);
+  for (const int axis : {0, 1, 2, 3})
+    for (const bool reverse : {false, true})
+      for (const bool inclusive : {false, true}) {
+        const array rows = contiguous(moveaxis(x, axis, 3));
+        const auto expected = moveaxis(cumsum(rows, 3, reverse, inclusive), 3, axis);
+        for (const array& a : layouts_of(x)) expect_near(cumsum(a, axis, reverse, inclusive), expected);
+        const array largest = moveaxis(cummax(rows, 3, reverse, inclusive), 3, axis);
+        for (const array& a : layouts_of(x)) expect_near(cummax(a, axis, reverse, inclusive), largest);
+      }
 }
 
 TEST(Scan, SumsAndProducts) {

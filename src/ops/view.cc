@@ -77,19 +77,18 @@ std::vector<array> depends(const std::vector<array>& inputs, const std::vector<a
 
 array to_fp8(const array& x) {
   check(is_floating(x.dtype()), ErrorCode::kDType, "to_fp8", "takes real floats, not {}", name_of(x.dtype()));
-  const array v = astype(x, DType::float32), size = abs(v);
+  const array v = astype(x, DType::float32), raw = view(v, DType::uint32), size = abs(v);
   const auto bits = [](uint32_t b) { return array(b); };
-  // Below 2^-6, steps are 2^-9 wide: adding 2^14, where a step of float32 is 2^-9, rounds as wanted.
-  const array base(0x1p14f);
-  const array small = view(size + base, DType::uint32) - view(base, DType::uint32);
+  // Below 2^-6, steps are 2^-9 wide.
+  const array small = astype(round(size * 512.0), DType::uint32);
   // Above: 20 bits of mantissa go, half of the last place (less one if even) is added before.
-  const array all = view(size, DType::uint32);
+  const array all = bitwise_and(raw, bits(0x7fffffff));
   const array even = bitwise_and(right_shift(all, bits(20)), bits(1));
   const array normal = right_shift(all + bits(0x7ffff) + even, bits(20)) - bits((127 - 7) << 3);
   array code = where(less(size, array(0x1p-6f)), small, normal);
   code = where(greater(size, array(448.0f)), bits(0x7e), code);
   code = where(isnan(v), bits(0x7f), code);
-  const array sign = left_shift(right_shift(view(v, DType::uint32), bits(31)), bits(7));
+  const array sign = left_shift(right_shift(raw, bits(31)), bits(7));
   return stop_gradient(astype(bitwise_or(code, sign), DType::uint8));
 }
 

@@ -1,10 +1,11 @@
-// Kernels of ops/cumulative.h, row by row.
+// Kernels of ops/cumulative.h.
 #include "ops/cumulative.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "backend/cpu/lines.h"
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 
@@ -12,21 +13,6 @@ namespace uma::cpu {
 namespace {
 
 constexpr int64_t kGrain = 4096;  // elements that are worth a thread
-
-template <class T>
-bool is_nan(T v) {
-  return v != v;
-}
-
-// NaN wins and stays.
-template <class A>
-A larger(A total, A v) {
-  return is_nan(total) || !(v > total || is_nan(v)) ? total : v;
-}
-template <class A>
-A smaller(A total, A v) {
-  return is_nan(total) || !(v < total || is_nan(v)) ? total : v;
-}
 
 /// The sum of exponentials as a shift and a factor: exp(shift) * factor, so that adding costs one exp and the
 /// logarithm's rounding is not fed back.
@@ -42,47 +28,50 @@ struct LogSum {
     } else {
       factor += std::exp(v - shift);  // NaN comes here, and stays
     }
-    return std::isinf(shift) && !is_nan(factor) ? shift : shift + std::log(factor);
+    return std::isinf(shift) && factor == factor ? shift : shift + std::log(factor);
   }
 };
 
+// The logarithms keep more than a total, and their time is that of exp and log.
 template <class T>
-void row(Cumulation kind, const T* in, T* out, int64_t n) {
+void log_sums(KernelArgs& args) {
   using A = accumulator_t<T>;
-  if constexpr (std::is_floating_point_v<A>) {
-    if (kind == Cumulation::logsumexp) {
+  const array x = row_contiguous(args.in(0));
+  const int64_t n = std::max<int64_t>(1, x.shape().back());
+  const T* in = x.data<T>();
+  T* out = args.allocate().mutable_data<T>();
+  parallel_ranges(x.size() / n, std::max<int64_t>(1, kGrain / n), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
       LogSum<A> sum;
-      for (int64_t i = 0; i < n; ++i) out[i] = static_cast<T>(sum.add(static_cast<A>(in[i])));
-      return;
+      for (int64_t j = i * n; j < (i + 1) * n; ++j) out[j] = static_cast<T>(sum.add(static_cast<A>(in[j])));
     }
-  }
-  A total = n ? static_cast<A>(in[0]) : A{};
-  for (int64_t i = 0; i < n; ++i) {
-    const auto v = static_cast<A>(in[i]);
-    total = kind == Cumulation::max ? larger(total, v) : smaller(total, v);
-    out[i] = static_cast<T>(total);
-  }
+  });
 }
 
 void cumulative_kernel(KernelArgs& args) {
   const auto kind = args.params<CumulativeParams>().kind;
-  const array x = row_contiguous(args.in(0));
-  args.allocate();
-  const int64_t n = x.shape().back(), rows = n == 0 ? 0 : x.size() / n;
   const auto run = [&]<class T>() {
-    const T* in = x.data<T>();
-    T* out = args.out().mutable_data<T>();
-    parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
-                    [&](int64_t begin, int64_t end) {
-                      for (int64_t i = begin; i < end; ++i) row(kind, in + i * n, out + i * n, n);
-                    });
+    using A = accumulator_t<T>;
+    using Limits = std::numeric_limits<A>;
+    if constexpr (std::is_floating_point_v<A>) {
+      if (kind == Cumulation::logsumexp) return log_sums<T>(args);
+    }
+    // NaN wins and stays.
+    constexpr auto kLarger = [](A total, A v) { return v > total || v != v ? v : total; };
+    constexpr auto kSmaller = [](A total, A v) { return v < total || v != v ? v : total; };
+    constexpr bool kInfinite = Limits::has_infinity;
+    if (kind == Cumulation::max)
+      accumulate_lines<T>(args, false, true, kInfinite ? -Limits::infinity() : Limits::lowest(), kLarger);
+    else
+      accumulate_lines<T>(args, false, true, kInfinite ? Limits::infinity() : Limits::max(), kSmaller);
   };
-  if (x.dtype() == DType::bool_)
+  const DType dtype = args.in(0).dtype();
+  if (dtype == DType::bool_)
     run.template operator()<bool>();
-  else if (is_floating(x.dtype()))
-    dispatch_float(x.dtype(), "cumulative", run);
+  else if (is_floating(dtype))
+    dispatch_float(dtype, "cumulative", run);
   else
-    dispatch_integer(x.dtype(), "cumulative", run);
+    dispatch_integer(dtype, "cumulative", run);
 }
 
 }  // namespace

@@ -57,36 +57,63 @@ AxisSplit split_at_axis(const Shape& shape, int axis) {
   return s;
 }
 
+/// f(o, i, line) for the lines of an (outer, n, ...) array, in parallel; each has `bytes`.
+template <class F>
+void for_lines(int64_t outer, int64_t n, int64_t bytes, F f) {
+  parallel_ranges(outer * n, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, bytes)),
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t line = begin, o = begin / n, i = begin % n; line < end; ++line) {
+                      f(o, i, line);
+                      if (++i == n) i = 0, ++o;
+                    }
+                  });
+}
+
+// f(data) of an index array: as_index() leaves int32 and int64.
+template <class F>
+void with_index(const array& indices, F f) {
+  indices.dtype() == DType::int32 ? f(indices.data<int32_t>()) : f(indices.data<int64_t>());
+}
+
 void take_kernel(KernelArgs& args) {
   const array x = row_contiguous(args.in(0)), indices = row_contiguous(args.in(1));
   const AxisSplit s = split_at_axis(x.shape(), args.params<AxisParams>().axis);
-  const int64_t n = indices.size(), bytes = s.inner * size_of(x.dtype());
-  const int64_t* index = indices.data<int64_t>();
+  const int64_t item = size_of(x.dtype()), bytes = s.inner * item, n = indices.size();
   uint8_t* out = args.allocate().mutable_data<uint8_t>();
-  const uint8_t* in = x.bytes();
-  parallel_ranges(s.outer * n, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, bytes)),
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t i = begin; i < end; ++i) {
-                      const int64_t row = i / n * s.extent + checked(index[i % n], s.extent, "take");
-                      std::memcpy(out + i * bytes, in + row * bytes, static_cast<size_t>(bytes));
-                    }
-                  });
+  with_index(indices, [&](auto* index) {
+    const auto row = [=](int64_t o, int64_t i) { return o * s.extent + checked(index[i], s.extent, "take"); };
+    if (s.inner == 1)
+      return with_bits(item, [&]<class T>() {
+        const T* from = reinterpret_cast<const T*>(x.bytes());
+        T* to = reinterpret_cast<T*>(out);
+        for_lines(s.outer, n, bytes, [=](int64_t o, int64_t i, int64_t at) { to[at] = from[row(o, i)]; });
+      });
+    for_lines(s.outer, n, bytes, [&](int64_t o, int64_t i, int64_t at) {
+      std::memcpy(out + at * bytes, x.bytes() + row(o, i) * bytes, static_cast<size_t>(bytes));
+    });
+  });
 }
 
 void take_along_axis_kernel(KernelArgs& args) {
   const array x = row_contiguous(args.in(0)), indices = row_contiguous(args.in(1));
   const int axis = args.params<AxisParams>().axis;
   const AxisSplit s = split_at_axis(x.shape(), axis);
-  const int64_t rows = indices.shape(axis), item = size_of(x.dtype());
-  const int64_t* index = indices.data<int64_t>();
+  const int64_t item = size_of(x.dtype());
   uint8_t* out = args.allocate().mutable_data<uint8_t>();
-  for (int64_t o = 0; o < s.outer; ++o)
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < s.inner; ++i) {
-        const int64_t at = (o * rows + r) * s.inner + i;
-        const int64_t from = (o * s.extent + checked(index[at], s.extent, "take_along_axis")) * s.inner + i;
-        std::memcpy(out + at * item, x.bytes() + from * item, static_cast<size_t>(item));
-      }
+  // Lines of one element would cost more to begin than to go through: along the last axis, rows are lines.
+  const bool rows = s.inner == 1;
+  const int64_t lines = rows ? 1 : indices.shape(axis), width = rows ? indices.shape(axis) : s.inner;
+  with_index(indices, [&](auto* index) {
+    with_bits(item, [&]<class T>() {
+      for_lines(s.outer, lines, width * item, [=, &x](int64_t o, int64_t, int64_t line) {
+        const T* from = reinterpret_cast<const T*>(x.bytes()) + o * s.extent * s.inner;
+        T* to = reinterpret_cast<T*>(out) + line * width;
+        const auto* at = index + line * width;
+        for (int64_t i = 0; i < width; ++i)
+          to[i] = from[checked(at[i], s.extent, "take_along_axis") * s.inner + (rows ? 0 : i)];
+      });
+    });
+  });
 }
 
 template <class T>
@@ -101,7 +128,8 @@ void accumulate(T& to, T value) {
     to = functor::Add{}(to, value);
 }
 
-// One thread: several updates may meet in one place, and their order must not depend on the threads.
+// One thread a slice before the axis: several updates may meet in one place, and their order must not depend
+// on the threads.
 void scatter_add_kernel(KernelArgs& args) {
   const bool along = args.node().op == &kScatterAddAlongAxis;
   const array indices = row_contiguous(args.in(1)), updates = row_contiguous(args.in(2));
@@ -111,19 +139,26 @@ void scatter_add_kernel(KernelArgs& args) {
   const int64_t* index = indices.data<int64_t>();
   const Shape shape = args.in(0).shape();
   const int64_t item = size_of(args.in(0).dtype());
+  const std::string_view name = args.node().op->name;
   args.allocate();
   copy_strided(args.in(0).bytes(), args.in(0).strides(), args.out().mutable_data<uint8_t>(),
                row_major_strides(shape), shape, item);
   dispatch_all(args.out().dtype(), [&]<class T>() {
-    T* out = args.out().mutable_data<T>();
-    const T* in = updates.data<T>();
-    for (int64_t o = 0; o < s.outer; ++o)
-      for (int64_t r = 0; r < n; ++r)
-        for (int64_t i = 0; i < s.inner; ++i) {
-          const int64_t at = (o * n + r) * s.inner + i;
-          const int64_t to = checked(index[along ? at : r], s.extent, args.node().op->name);
-          accumulate(out[(o * s.extent + to) * s.inner + i], in[at]);
+    const int64_t grain = kGrainBytes / std::max<int64_t>(1, n * s.inner * item);
+    parallel_ranges(s.outer, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) {
+        T* const to = args.out().mutable_data<T>() + o * s.extent * s.inner;
+        const T* from = updates.data<T>() + o * n * s.inner;
+        for (int64_t r = 0; r < n; ++r, from += s.inner) {
+          const int64_t* const at = along ? index + (o * n + r) * s.inner : index + r;
+          const auto row = [&](int64_t i) { return to + checked(at[i], s.extent, name) * s.inner; };
+          if (along)
+            for (int64_t i = 0; i < s.inner; ++i) accumulate(row(i)[i], from[i]);
+          else if (T* const all = s.inner ? row(0) : nullptr)
+            for (int64_t i = 0; i < s.inner; ++i) accumulate(all[i], from[i]);
         }
+      }
+    });
   });
 }
 

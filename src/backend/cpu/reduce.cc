@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "backend/cpu/rows.h"
 #include "base/thread_pool.h"
@@ -57,14 +60,10 @@ acc_t<T> sum_row(const T* x, int64_t n) {
   }
 }
 
-// max(a, b) for which NaN wins.
+// max(a, b) for which NaN wins, without a branch.
 template <bool kMax, class A>
 A better_real(A a, A b) {
-  if constexpr (std::is_floating_point_v<A>) {
-    if (a != a) return a;
-    if (b != b) return b;
-  }
-  return (kMax ? b > a : b < a) ? b : a;
+  return (kMax ? b > a : b < a) | (b != b) ? b : a;
 }
 template <bool kMax, class A>
 A better(A a, A b) {
@@ -239,12 +238,85 @@ void reduce_middle(Reduction kind, const T* x, T* y, const Middle& m) {
   });
 }
 
+// -- Reduced axes around a kept, contiguous last one, as in the windows of a pooling layer. --
+
+struct Windows {
+  Layout kept;                   // all but the last axis, and a last of 1
+  std::vector<int64_t> reduced;  // offsets of the rows that make one of the result
+  int64_t inner = 0;
+};
+// Of few rows, which are added plainly.
+std::optional<Windows> windows_of(const array& x, const SmallVector<int, 8>& axes) {
+  const size_t last = x.ndim() - 1;
+  if (x.size() == 0 || axes.empty() || x.strides()[last] != 1) return {};
+  Windows w{.reduced = {0}, .inner = x.shape()[last]};
+  Strides strides;
+  for (size_t i = 0; i <= last; ++i) {
+    const int64_t n = x.shape()[i];
+    if (std::find(axes.begin(), axes.end(), static_cast<int>(i)) == axes.end()) {
+      w.kept.shape.push_back(i == last ? 1 : n);
+      strides.push_back(x.strides()[i]);
+      continue;
+    }
+    if (i == last || n * static_cast<int64_t>(w.reduced.size()) > kColumnBlock) return {};
+    const std::vector<int64_t> starts = std::exchange(w.reduced, {});
+    for (const int64_t start : starts)
+      for (int64_t k = 0; k < n; ++k) w.reduced.push_back(start + k * x.strides()[i]);
+  }
+  w.kept.strides.push_back(strides);
+  return w.inner >= 4 ? std::optional(w) : std::nullopt;
+}
+
+template <class T>
+void reduce_windows(Reduction kind, const T* x, T* y, const Windows& w) {
+  using A = acc_t<T>;
+  const int64_t grain = kGrain / (w.inner * static_cast<int64_t>(w.reduced.size()));
+  with_join<A>(kind, [&](auto f) {
+    parallel_ranges(outer_size(w.kept), std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+      A acc[kColumns];
+      OuterWalk walk(w.kept, begin);
+      for (int64_t i = begin; i < end; ++i, walk.next())
+        for (int64_t first = 0; first < w.inner; first += kColumns) {
+          const int64_t n = std::min(kColumns, w.inner - first);
+          const T* const from = x + walk.offset(0) + first;
+          for (int64_t j = 0; j < n; ++j) acc[j] = static_cast<A>(from[w.reduced[0] + j]);
+          for (size_t k = 1; k < w.reduced.size(); ++k)
+            for (int64_t j = 0; j < n; ++j) acc[j] = f(acc[j], static_cast<A>(from[w.reduced[k] + j]));
+          for (int64_t j = 0; j < n; ++j) y[i * w.inner + first + j] = static_cast<T>(acc[j]);
+        }
+    });
+  });
+}
+
+// Rows shorter than this cost more to begin than to go through: they are reduced side by side, as columns.
+constexpr int64_t kShort = 16;
+
+// f(columns, first row, m) for every m <= kColumns rows, transposed: column i, kColumns apart, is one row.
+template <class T, class F>
+void for_short_rows(const T* x, int64_t rows, int64_t n, F f) {
+  parallel_ranges(rows, kGrain / n, [&](int64_t begin, int64_t end) {
+    const auto columns = std::make_unique_for_overwrite<T[]>(static_cast<size_t>(n * kColumns));
+    for (int64_t i = begin, m = 0; i < end; i += m) {
+      m = std::min(kColumns, end - i);
+      copy_block(reinterpret_cast<const uint8_t*>(x + i * n), {1, n},
+                 reinterpret_cast<uint8_t*>(columns.get()), {kColumns, 1}, n, m, sizeof(T));
+      f(columns.get(), i, m);
+    }
+  });
+}
+
 void reduce_kernel(KernelArgs& args) {
   const auto& p = args.params<ReduceParams>();
   if (const auto middle = middle_of(args.in(0), p.axes)) {
     array& out = args.allocate();
     return dispatch_any(out.dtype(), [&]<class T>() {
       reduce_middle(p.kind, args.in(0).data<T>(), out.mutable_data<T>(), *middle);
+    });
+  }
+  if (const auto windows = args.in(0).ndim() ? windows_of(args.in(0), p.axes) : std::nullopt) {
+    array& out = args.allocate();
+    return dispatch_any(out.dtype(), [&]<class T>() {
+      reduce_windows(p.kind, args.in(0).data<T>(), out.mutable_data<T>(), *windows);
     });
   }
   const array x = reduced_last(args.in(0), p.axes);
@@ -264,6 +336,13 @@ void reduce_kernel(KernelArgs& args) {
       y[0] = static_cast<T>(sum_row(parts, kParts));
       return;
     }
+    const bool stops_early = p.kind == Reduction::all || p.kind == Reduction::any;
+    if (n > 0 && n < kShort && !stops_early)
+      return for_short_rows(in, rows, n, [&](const T* columns, int64_t first, int64_t m) {
+        acc_t<T> acc[kColumns];
+        with_join<acc_t<T>>(p.kind, [&](auto f) { join_rows(columns, kColumns, n, acc, m, f); });
+        for (int64_t i = 0; i < m; ++i) y[first + i] = static_cast<T>(acc[i]);
+      });
     parallel_ranges(rows, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, n)),
                     [&](int64_t begin, int64_t end) {
                       for (int64_t i = begin; i < end; ++i)
@@ -272,34 +351,66 @@ void reduce_kernel(KernelArgs& args) {
   });
 }
 
-template <bool kMax, class T>
-uint32_t arg_row(const T* x, int64_t n) {
+// The first that equals the extreme, or the first NaN.
+template <class T>
+uint32_t arg_row(bool largest, const T* x, int64_t n) {
   using A = acc_t<T>;
-  int64_t best = 0;
-  A value = static_cast<A>(x[0]);
-  for (int64_t i = 1; i < n && value == value; ++i) {
-    const A v = static_cast<A>(x[i]);
-    if ((kMax ? functor::Greater{}(v, value) : functor::Less{}(v, value)) || v != v) {
-      best = i;
-      value = v;
+  const A top = reduce_row(largest ? Reduction::max : Reduction::min, x, n);
+  const bool nan = top != top;
+  int64_t i = 0;
+  while (!(nan ? static_cast<A>(x[i]) != static_cast<A>(x[i]) : static_cast<A>(x[i]) == top)) ++i;
+  return static_cast<uint32_t>(i);
+}
+
+// The same of n <= kColumns columns, side by side.
+template <bool kMax, class T>
+void arg_columns(const T* x, int64_t stride, int64_t rows, uint32_t* y, int64_t n) {
+  using A = acc_t<T>;
+  A best[kColumns];
+  uint32_t at[kColumns] = {};
+  for (int64_t j = 0; j < n; ++j) best[j] = static_cast<A>(x[j]);
+  for (int64_t i = 1; i < rows; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      const A v = static_cast<A>(x[i * stride + j]), old = best[j];
+      const bool beyond = kMax ? functor::Greater{}(v, old) : functor::Less{}(v, old);
+      const bool wins = (beyond | (v != v)) & (old == old);  // no branches
+      best[j] = wins ? v : old;
+      at[j] = wins ? static_cast<uint32_t>(i) : at[j];
     }
-  }
-  return static_cast<uint32_t>(best);
+  std::copy_n(at, n, y);
 }
 
 void arg_reduce_kernel(KernelArgs& args) {
   const auto& p = args.params<ArgReduceParams>();
-  const array x = reduced_last(args.in(0), {p.axis});
+  const auto middle = middle_of(args.in(0), {p.axis});
+  const array x = middle ? args.in(0) : reduced_last(args.in(0), {p.axis});
   array& out = args.allocate();
   const int64_t rows = out.size(), n = rows == 0 ? 0 : x.size() / rows;
   dispatch_any(x.dtype(), [&]<class T>() {
     const T* in = x.data<T>();
     uint32_t* y = out.mutable_data<uint32_t>();
-    const int64_t grain = kGrain / std::max<int64_t>(1, n);  // no rows: n is not known
-    parallel_ranges(rows, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        y[i] = p.largest ? arg_row<true>(in + i * n, n) : arg_row<false>(in + i * n, n);
-    });
+    const auto columns = p.largest ? arg_columns<true, T> : arg_columns<false, T>;
+    if (middle) {
+      const int64_t tiles = (middle->inner + kColumns - 1) / kColumns;
+      const int64_t work = std::min(middle->inner, kColumns) * n;
+      parallel_ranges(middle->outer * tiles, std::max<int64_t>(1, kGrain / work),
+                      [&](int64_t begin, int64_t end) {
+                        for (int64_t i = begin; i < end; ++i) {
+                          const int64_t o = i / tiles, first = i % tiles * kColumns;
+                          columns(in + o * n * middle->inner + first, middle->inner, n,
+                                  y + o * middle->inner + first, std::min(kColumns, middle->inner - first));
+                        }
+                      });
+    } else if (n > 0 && n < kShort) {
+      for_short_rows(in, rows, n, [&](const T* transposed, int64_t first, int64_t m) {
+        columns(transposed, kColumns, n, y + first, m);
+      });
+    } else {
+      const int64_t grain = kGrain / std::max<int64_t>(1, n);  // no rows: n is not known
+      parallel_ranges(rows, std::max<int64_t>(1, grain), [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) y[i] = arg_row(p.largest, in + i * n, n);
+      });
+    }
   });
 }
 

@@ -35,29 +35,71 @@ struct Table {
   bool is_block_contiguous() const { return uma::is_row_contiguous(block_shape, block_strides); }
 };
 
-/// Index arrays, row-major.
-struct Indices {
-  std::vector<array> held;
-  std::vector<const int64_t*> data;
-  int64_t count = 0;
+constexpr int64_t kChunk = 1024;  // positions whose offsets are found at once
 
-  Indices(const KernelArgs& args, size_t first) {
-    for (size_t i = first; i < args.num_inputs(); ++i) held.push_back(row_contiguous(args.in(i)));
-    for (const array& a : held) data.push_back(a.data<int64_t>());
-    count = held[0].size();
-  }
-  /// Element offset of the n-th position.
-  int64_t offset(const Table& table, int64_t n, std::string_view op) const {
-    int64_t at = 0;
-    for (size_t i = 0; i < data.size(); ++i) {
-      const int64_t given = data[i][n], extent = table.extents[i];
-      const int64_t index = given < 0 ? given + extent : given;
-      check(index >= 0 && index < extent, ErrorCode::kInvalidArgument, op,
-            "index {} is out of range for an axis of {}", given, extent);
-      at += index * table.strides[i];
+/// Index arrays of one shape and any layout: those that are the same along an axis are not written out.
+class Indices {
+ public:
+  Indices(const KernelArgs& args, size_t first, std::string_view op) : op_(op) {
+    std::vector<Strides> strides;
+    for (size_t i = first; i < args.num_inputs(); ++i) {
+      narrow_.push_back(args.in(i).dtype() == DType::int32);
+      data_.push_back(args.in(i).bytes());
+      strides.push_back(args.in(i).strides());
     }
-    return at;
+    count_ = args.in(first).size();
+    if (count_ > 0) layout_ = collapse(args.in(first).shape(), strides);
   }
+  int64_t count() const { return count_; }
+
+  /// Element offsets of the n <= kChunk positions from `begin` on.
+  void offsets(const Table& table, int64_t begin, int64_t n, int64_t* out) const {
+    const int64_t columns = layout_.shape.back();
+    OuterWalk walk(layout_, begin / columns);
+    int64_t column = begin % columns;
+    std::fill_n(out, n, 0);
+    for (int64_t m = 0; n > 0; n -= m, out += m, column = 0, walk.next()) {
+      m = std::min(n, columns - column);
+      for (size_t k = 0; k < data_.size(); ++k) {
+        const int64_t step = layout_.strides[k].back(), first = walk.offset(k) + column * step;
+        if (narrow_[k])
+          add(reinterpret_cast<const int32_t*>(data_[k]) + first, step, m, k, table, out);
+        else
+          add(reinterpret_cast<const int64_t*>(data_[k]) + first, step, m, k, table, out);
+      }
+    }
+  }
+
+ private:
+  template <class I>
+  void add(const I* index, int64_t step, int64_t n, size_t axis, const Table& table, int64_t* out) const {
+    const int64_t extent = table.extents[axis];
+    const auto wrapped = [extent](int64_t given) { return given < 0 ? given + extent : given; };
+    // Unsigned, as what is outside may be anything.
+    const auto limit = static_cast<uint64_t>(extent), scale = static_cast<uint64_t>(table.strides[axis]);
+    bool outside = false;
+    const auto place = [&](int64_t i, int64_t given) {
+      const auto at = static_cast<uint64_t>(wrapped(given));
+      outside |= at >= limit;
+      out[i] = static_cast<int64_t>(static_cast<uint64_t>(out[i]) + at * scale);
+    };
+    const int64_t first = *index;
+    if (step == 0)
+      for (int64_t i = 0; i < n; ++i) place(i, first);
+    else
+      for (int64_t i = 0; i < n; ++i) place(i, index[i * step]);
+    for (int64_t i = 0; outside && i < n; ++i) {
+      const int64_t given = index[i * step], at = wrapped(given);
+      check(at >= 0 && at < extent, ErrorCode::kInvalidArgument, op_,
+            "index {} is out of range for an axis of {}", given, extent);
+    }
+  }
+
+  std::string_view op_;
+  std::vector<const uint8_t*> data_;
+  std::vector<bool> narrow_;  // int32, not int64
+  Layout layout_;
+  int64_t count_ = 0;
 };
 
 void gather_kernel(KernelArgs& args) {
@@ -65,45 +107,59 @@ void gather_kernel(KernelArgs& args) {
   array x = args.in(0);
   if (!Table(x.shape(), x.strides(), axes).is_block_contiguous()) x = row_contiguous(x);
   const Table table(x.shape(), x.strides(), axes);
-  const Indices indices(args, 1);
+  const Indices indices(args, 1, "gather");
   const int64_t item = size_of(x.dtype()), bytes = table.block * item;
   uint8_t* out = args.allocate().mutable_data<uint8_t>();
   // A row-major array whose indexed axes lie behind others has its block in pieces.
   const bool whole = table.is_block_contiguous();
   const Strides packed = row_major_strides(table.block_shape);
-  parallel_ranges(indices.count, std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, bytes)),
+  const auto block = [&](const uint8_t* from, uint8_t* to) {
+    if (whole)
+      std::memcpy(to, from, static_cast<size_t>(bytes));
+    else
+      copy_strided(from, table.block_strides, to, packed, table.block_shape, item);
+  };
+  parallel_ranges(indices.count(), std::max<int64_t>(1, kGrainBytes / std::max<int64_t>(1, bytes)),
                   [&](int64_t begin, int64_t end) {
-                    for (int64_t n = begin; n < end; ++n) {
-                      const uint8_t* from = x.bytes() + indices.offset(table, n, "gather") * item;
-                      if (whole)
-                        std::memcpy(out + n * bytes, from, static_cast<size_t>(bytes));
+                    int64_t offsets[kChunk];
+                    for (int64_t n = 0; begin < end; begin += n) {
+                      n = std::min(kChunk, end - begin);
+                      indices.offsets(table, begin, n, offsets);
+                      if (table.block == 1)
+                        with_bits(item, [&]<class T>() {
+                          const T* from = reinterpret_cast<const T*>(x.bytes());
+                          T* to = reinterpret_cast<T*>(out) + begin;
+                          for (int64_t i = 0; i < n; ++i) to[i] = from[offsets[i]];
+                        });
                       else
-                        copy_strided(from, table.block_strides, out + n * bytes, packed, table.block_shape,
-                                     item);
+                        for (int64_t i = 0; i < n; ++i)
+                          block(x.bytes() + offsets[i] * item, out + (begin + i) * bytes);
                     }
                   });
 }
 
-template <class T>
-T combine(ScatterMode mode, T old, T value) {
-  if constexpr (std::is_same_v<T, complex64>) {
-    return mode == ScatterMode::add ? old + value : mode == ScatterMode::multiply ? old * value : value;
-  } else {
-    using A = accumulator_t<T>;
-    const A a = static_cast<A>(old), b = static_cast<A>(value);
-    switch (mode) {
-      case ScatterMode::assign:
-        return value;
-      case ScatterMode::add:
-        return static_cast<T>(a + b);
-      case ScatterMode::multiply:
-        return static_cast<T>(a * b);
-      case ScatterMode::maximum:  // a NaN wins on either side
-        return b > a || b != b ? value : old;
-      case ScatterMode::minimum:
-        break;
-    }
-    return b < a || b != b ? value : old;
+// f(combine), with what becomes of an element and its update.
+template <class T, class F>
+void with_mode(ScatterMode mode, F f) {
+  using A = accumulator_t<T>;
+  const auto wide = [](T v) { return static_cast<A>(v); };
+  switch (mode) {
+    case ScatterMode::assign:
+      return f([](T, T value) { return value; });
+    case ScatterMode::add:
+      return f([=](T old, T value) { return static_cast<T>(wide(old) + wide(value)); });
+    case ScatterMode::multiply:
+      return f([=](T old, T value) { return static_cast<T>(wide(old) * wide(value)); });
+    case ScatterMode::maximum:
+    case ScatterMode::minimum:
+      break;
+  }
+  if constexpr (!std::is_same_v<T, complex64>) {  // a NaN wins on either side
+    if (mode == ScatterMode::maximum)
+      return f([=](T old, T value) {
+        return wide(value) > wide(old) || wide(value) != wide(value) ? value : old;
+      });
+    f([=](T old, T value) { return wide(value) < wide(old) || wide(value) != wide(value) ? value : old; });
   }
 }
 
@@ -113,7 +169,7 @@ void scatter_kernel(KernelArgs& args) {
   check(args.in(0).dtype() != DType::complex64 || params.mode <= ScatterMode::multiply, ErrorCode::kDType,
         "scatter", "has no order of complex64");
   const array updates = row_contiguous(args.in(1));
-  const Indices indices(args, 2);
+  const Indices indices(args, 2, "scatter");
   if (!args.is_donatable(0) || !args.in(0).is_row_contiguous()) {
     args.allocate();
     copy_strided(args.in(0).bytes(), args.in(0).strides(), args.out().mutable_data<uint8_t>(),
@@ -127,15 +183,27 @@ void scatter_kernel(KernelArgs& args) {
   const int64_t rows = outer_size(block), width = block.shape.back(), step = block.strides[0].back();
   dispatch_all(out.dtype(), [&]<class T>() {
     const T* from = updates.data<T>();
+    T* const to = out.mutable_data<T>();
     if (table.block == 0) return;
-    for (int64_t n = 0; n < indices.count; ++n) {
-      T* base = out.mutable_data<T>() + indices.offset(table, n, "scatter");
-      OuterWalk walk(block, 0);
-      for (int64_t r = 0; r < rows; ++r, walk.next()) {
-        T* to = base + walk.offset(0);
-        for (int64_t i = 0; i < width; ++i, ++from) to[i * step] = combine(params.mode, to[i * step], *from);
+    with_mode<T>(params.mode, [&](auto combine) {
+      int64_t offsets[kChunk];
+      for (int64_t begin = 0, n = 0; begin < indices.count(); begin += n) {
+        n = std::min(kChunk, indices.count() - begin);
+        indices.offsets(table, begin, n, offsets);
+        for (int64_t k = 0; k < n; ++k) {
+          T* const base = to + offsets[k];
+          if (table.block == 1) {
+            *base = combine(*base, *from++);
+            continue;
+          }
+          OuterWalk walk(block, 0);
+          for (int64_t r = 0; r < rows; ++r, walk.next(), from += width) {
+            T* const row = base + walk.offset(0);
+            for (int64_t i = 0; i < width; ++i) row[i * step] = combine(row[i * step], from[i]);
+          }
+        }
       }
-    }
+    });
   });
 }
 

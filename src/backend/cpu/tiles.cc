@@ -52,71 +52,55 @@ Reach reach_of(const Shape& shape, const Strides& strides) {
   return is_row_contiguous(shape, strides) ? Reach::flat : Reach::strided;
 }
 
-template <class F>
-void with_item(int64_t item, F f) {  // only bits move
-  switch (item) {
-    case 1:
-      return f.template operator()<uint8_t>();
-    case 2:
-      return f.template operator()<uint16_t>();
-    case 4:
-      return f.template operator()<uint32_t>();
-    default:
-      return f.template operator()<uint64_t>();
-  }
-}
-
-void gather_row(const uint8_t* from, int64_t step, uint8_t* to, int64_t n, int64_t item) {
-  with_item(item, [&]<class T>() {
-    const T* x = reinterpret_cast<const T*>(from);
-    T* y = reinterpret_cast<T*>(to);
-    if (step == 1)
-      std::memcpy(y, x, static_cast<size_t>(n) * sizeof(T));
-    else if (step == 0)
-      std::fill_n(y, n, *x);
-    else
-      for (int64_t i = 0; i < n; ++i) y[i] = x[i * step];
-  });
-}
-
 /// Walks along one operand in row-major order of the shape.
 class Reader {
  public:
   Reader(const Layout& layout, const TileInput& input, int64_t start)
       : input_(input),
-        step_(layout.strides[0].back()),
-        inner_(layout.shape.back()),
-        column_(start % inner_),
-        row_(layout, start / inner_) {}
+        strides_{layout.shape.size() > 1 ? layout.strides[0].end()[-2] : 0, layout.strides[0].back()},
+        columns_(layout.shape.back()),
+        rows_(layout.shape.size() > 1 ? layout.shape.end()[-2] : 1),
+        column_(start % columns_),
+        row_(start / columns_ % rows_),
+        block_(layout, start / columns_ / rows_, std::min<size_t>(2, layout.shape.size())) {}
 
   /// The next n elements: where they lie, or copied to `scratch`.
   const uint8_t* next(int64_t n, uint8_t* scratch) {
-    if (step_ == 1 && column_ + n <= inner_) {
+    if (strides_.column == 1 && column_ + n <= columns_) {
       const uint8_t* here = at();
       advance(n);
       return here;
     }
     for (int64_t done = 0; done < n;) {
-      const int64_t m = std::min(n - done, inner_ - column_);
-      gather_row(at(), step_, scratch + done * input_.item, m, input_.item);
-      advance(m);
-      done += m;
+      const int64_t left = n - done;
+      const bool whole = column_ == 0 && left >= columns_;
+      const int64_t rows = whole ? std::min(left / columns_, rows_ - row_) : 1;
+      const int64_t columns = whole ? columns_ : std::min(left, columns_ - column_);
+      copy_block(at(), strides_, scratch + done * input_.item, {columns, 1}, rows, columns, input_.item);
+      advance(rows * columns);
+      done += rows * columns;
     }
     return scratch;
   }
 
  private:
-  const uint8_t* at() const { return input_.data + (row_.offset(0) + column_ * step_) * input_.item; }
+  const uint8_t* at() const {
+    return input_.data + (block_.offset(0) + row_ * strides_.row + column_ * strides_.column) * input_.item;
+  }
+  // Whole rows, or what is left of one at most.
   void advance(int64_t n) {
     column_ += n;
-    if (column_ < inner_) return;
-    column_ = 0;
-    row_.next();
+    row_ += column_ / columns_;
+    column_ %= columns_;
+    if (row_ < rows_) return;
+    row_ = 0;
+    block_.next();
   }
 
   const TileInput& input_;
-  int64_t step_, inner_, column_;
-  OuterWalk row_;
+  BlockStrides strides_;
+  int64_t columns_, rows_, column_, row_;
+  OuterWalk block_;
 };
 
 // -- Running --
@@ -141,7 +125,7 @@ class TileRun {
  public:
   TileRun(const Shape& shape, std::span<const TileInput> inputs, std::span<const TileOp> ops)
       : size_(num_elements(shape)),
-        inputs_(inputs),
+        inputs_(inputs.begin(), inputs.end()),
         ops_(ops),
         reach_(inputs.size()),
         layouts_(inputs.size()),
@@ -150,6 +134,7 @@ class TileRun {
     for (size_t i = 0; i < inputs.size(); ++i) {
       reach_[i] = reach_of(shape, *inputs[i].strides);
       if (reach_[i] == Reach::strided) layouts_[i] = collapse(shape, std::span(inputs[i].strides, 1));
+      if (reach_[i] == Reach::strided && crosses(layouts_[i])) straighten(i, shape);
       item_ = std::max(item_, inputs[i].item);
       if (reach_[i] != Reach::flat) input_slot_[i] = slots_++;
     }
@@ -164,6 +149,20 @@ class TileRun {
   }
 
  private:
+  // True of a large transposed operand: a tile of one row would read a cache line an element.
+  bool crosses(const Layout& layout) const {
+    const Strides& strides = layout.strides[0];
+    return size_ >= kGrain && std::abs(strides.back()) > 8 && std::count(strides.begin(), strides.end(), 1);
+  }
+  void straighten(size_t i, const Shape& shape) {
+    TileInput& input = inputs_[i];
+    straight_.push_back(Buffer::allocate(static_cast<size_t>(size_ * input.item), Device{}));
+    copy_strided(input.data, *input.strides, straight_.back()->data(), row_major_strides(shape), shape,
+                 input.item);
+    input.data = straight_.back()->data();
+    reach_[i] = Reach::flat;
+  }
+
   // Which scratch slot each inner result takes; one that is read for the last time gives up its own.
   void place() {
     std::vector<size_t> last(ops_.size());
@@ -210,7 +209,7 @@ class TileRun {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       if (reach_[i] == Reach::constant) {
         uint8_t* const to = scratch + input_slot_[i] * slot_bytes;
-        gather_row(inputs_[i].data, 0, to, std::min(kTile, end - begin), inputs_[i].item);
+        copy_block(inputs_[i].data, {0, 0}, to, {0, 1}, 1, std::min(kTile, end - begin), inputs_[i].item);
         in[i] = to;
       } else if (reach_[i] == Reach::strided) {
         readers.resize(inputs_.size());
@@ -238,8 +237,9 @@ class TileRun {
   }
 
   int64_t size_, item_ = 1;
-  std::span<const TileInput> inputs_;
+  SmallVector<TileInput, 8> inputs_;
   std::span<const TileOp> ops_;
+  std::vector<std::shared_ptr<Buffer>> straight_;
   SmallVector<Reach, 8> reach_;
   std::vector<Layout> layouts_;
   SmallVector<int32_t, 8> input_slot_, op_slot_;
@@ -257,7 +257,7 @@ bool run_one_tile(const Shape& shape, std::span<const TileInput> inputs, const T
     if (reach == Reach::strided) return false;
     operands[i] = inputs[i].data;
     if (reach == Reach::constant && n > 1) {
-      gather_row(inputs[i].data, 0, splat[i], n, inputs[i].item);
+      copy_block(inputs[i].data, {0, 0}, splat[i], {0, 1}, 1, n, inputs[i].item);
       operands[i] = splat[i];
     }
   }

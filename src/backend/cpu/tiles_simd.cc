@@ -52,6 +52,15 @@ struct Sigmoid {
 struct Erf {
   static HWY_INLINE VF of(DF d, VF x) { return erf(d, x); }
 };
+struct Floor {
+  static HWY_INLINE VF of(DF, VF x) { return hn::Floor(x); }
+};
+struct Ceil {
+  static HWY_INLINE VF of(DF, VF x) { return hn::Ceil(x); }
+};
+struct Round {
+  static HWY_INLINE VF of(DF, VF x) { return hn::Round(x); }
+};
 
 struct Add {
   static HWY_INLINE VF of(DF, VF x, VF y) { return x + y; }
@@ -70,6 +79,47 @@ struct Maximum {
 };
 struct Minimum {
   static HWY_INLINE VF of(DF, VF x, VF y) { return minimum(x, y); }
+};
+
+// The functor lane by lane: where vectors have no fused product, and for quotients that no float holds.
+template <class Functor>
+VF lane_by_lane(DF d, VF x, VF y) {
+  alignas(64) float a[hn::MaxLanes(DF())], b[hn::MaxLanes(DF())];
+  hn::Store(x, d, a);
+  hn::Store(y, d, b);
+  for (size_t i = 0; i < hn::Lanes(d); ++i) a[i] = Functor{}(a[i], b[i]);
+  return hn::Load(d, a);
+}
+
+/// The quotient rounded down and what it leaves. Rounding x / y can only lift it to the next whole number;
+/// then the remainder, which a fused product gives the right sign, has not the sign of y. Up to 2^21 the
+/// functors give the same bits.
+struct Division {
+  VF quotient, rest;
+  bool whole;  // every lane is so
+};
+HWY_INLINE Division divide_down(DF d, VF x, VF y) {
+  const VF zero = hn::Zero(d), q = x / y;
+  VF down = hn::Floor(q), rest = hn::NegMulAdd(down, y, x);
+  const bool whole = hn::AllTrue(d, hn::And(hn::Lt(hn::Abs(q), hn::Set(d, 0x1p21f)), hn::Eq(rest, rest)));
+  const auto lifted = hn::Lt(hn::CopySign(rest, hn::Xor(rest, y)), zero);
+  down = hn::IfThenElse(lifted, down - hn::Set(d, 1.0f), down);
+  rest = hn::NegMulAdd(down, y, x);
+  return {down, hn::IfThenElse(hn::Eq(rest, zero), hn::CopySign(zero, y), rest), whole};
+}
+struct FloorDivide {
+  static HWY_INLINE VF of(DF d, VF x, VF y) {
+    if (HWY_NATIVE_FMA)
+      if (const Division z = divide_down(d, x, y); HWY_LIKELY(z.whole)) return z.quotient;
+    return lane_by_lane<functor::FloorDivide>(d, x, y);
+  }
+};
+struct Remainder {
+  static HWY_INLINE VF of(DF d, VF x, VF y) {
+    if (HWY_NATIVE_FMA)
+      if (const Division z = divide_down(d, x, y); HWY_LIKELY(z.whole)) return z.rest;
+    return lane_by_lane<functor::Remainder>(d, x, y);
+  }
 };
 
 template <class F, class T>
@@ -120,12 +170,17 @@ constexpr SimdRow kRows[] = {
     unary<Tanh>(kTanh),
     unary<Sigmoid>(kSigmoid),
     unary<Erf>(kErf),
+    unary<Floor>(kFloor),
+    unary<Ceil>(kCeil),
+    unary<Round>(kRound),
     binary<Add>(kAdd),
     binary<Subtract>(kSubtract),
     binary<Multiply>(kMultiply),
     binary<Divide>(kDivide),
     binary<Maximum>(kMaximum),
     binary<Minimum>(kMinimum),
+    binary<FloorDivide>(kFloorDivide),
+    binary<Remainder>(kRemainder),
 };
 
 }  // namespace
