@@ -27,8 +27,9 @@ struct Problem {
   array q, k, v;
   array* out;
   AttentionParams params;
-  MaskView mask;
+  MaskView mask = {};
   int64_t mask_batch_stride = 0;
+  const float* sinks = nullptr;  // one a head
   int64_t batch, heads, kv_heads, group, queries, keys, dim, value_dim;
   int64_t rows;        // of one group: queries * group
   int64_t row_blocks;  // of one group
@@ -91,15 +92,26 @@ void gather_queries(const Problem& p, const Block& block, float* to) {
   });
 }
 
+/// What a row is multiplied with at the end, from its largest score and the sum of its weights.
+float inverse_sum(float max, float sum, const float* sink) {
+  if (!sink) return sum == 0 ? 0.0f : 1.0f / sum;
+  if (sum == 0 || *sink <= max) return sum == 0 ? 0.0f : 1.0f / (sum + std::exp(*sink - max));
+  const float shrink = std::exp(max - *sink);  // the sink is the largest score
+  return shrink / (sum * shrink + 1);
+}
+
 // Divides by the sums and stores. A row that saw no key has sum 0 and out 0.
-void store_rows(const Problem& p, const Block& block, const float* out, const float* sum) {
+// out: rows * (value_dim + 2) floats, as run_tile leaves them.
+void store_rows(const Problem& p, const Block& block, const float* out) {
+  const float *max = out + block.rows * p.value_dim, *sum = max + block.rows;
   const Strides& s = p.out->strides();
   dispatch_float(p.out->dtype(), "attention", [&]<class T>() {
     T* base = p.out->mutable_data<T>() + block.b * s[0];
     for (int64_t r = 0; r < block.rows; ++r, out += p.value_dim) {
       const int64_t row = block.first_row + r;
-      T* to = base + (block.h * p.group + row % p.group) * s[1] + row / p.group * s[2];
-      const float inverse = sum[r] == 0 ? 0.0f : 1.0f / sum[r];
+      const int64_t head = block.h * p.group + row % p.group;
+      T* to = base + head * s[1] + row / p.group * s[2];
+      const float inverse = inverse_sum(max[r], sum[r], p.sinks ? p.sinks + head : nullptr);
       for (int64_t i = 0; i < p.value_dim; ++i) to[i] = static_cast<T>(static_cast<float>(out[i] * inverse));
     }
   });
@@ -153,6 +165,7 @@ void merge(int64_t rows, int64_t dim, int64_t parts, int64_t part_size, float* o
       for (int64_t c = 0; c < dim; ++c)
         out[r * dim + c] = (i == 0 ? 0.0f : out[r * dim + c]) + part[r * dim + c] * factor;
     }
+    out[rows * dim + r] = max;
     out[rows * (dim + 1) + r] = sum;
   }
 }
@@ -186,7 +199,7 @@ void run(const Problem& p) {
       float* room = thread_floats(static_cast<size_t>(queries_size + part_size));
       float* out = room + queries_size;
       run_tile(p, block, block.begin, block.end, room, out);
-      store_rows(p, block, out, out + block.rows * (p.value_dim + 1));
+      store_rows(p, block, out);
     });
   }
   const std::unique_ptr<float[]> parts(new float[static_cast<size_t>(p.blocks() * p.splits * part_size)]);
@@ -200,7 +213,7 @@ void run(const Problem& p) {
     const Block block = block_of(p, i);
     float* out = parts.get() + i * p.splits * part_size;
     merge(block.rows, p.value_dim, p.splits, part_size, out);
-    store_rows(p, block, out, out + block.rows * (p.value_dim + 1));
+    store_rows(p, block, out);
   });
 }
 
@@ -232,6 +245,11 @@ void attention_kernel(KernelArgs& args) {
   p.splits = std::clamp<int64_t>((seen + kMinSplit - 1) / kMinSplit, 1,
                                  std::max<int64_t>(1, kEnoughTiles / p.blocks()));
   if (p.params.has_mask) p.mask = view_of_mask(args.in(3), p, &p.mask_batch_stride);
+  std::optional<array> sinks;
+  if (p.params.has_sinks) {
+    sinks = row_contiguous(args.in(args.num_inputs() - 1));
+    p.sinks = sinks->data<float>();
+  }
   run(p);
 }
 
