@@ -6,8 +6,7 @@
 #include "base/error.h"
 #include "core/eval.h"
 #include "core/kernel.h"
-#include "engine/stop.h"
-#include "text/tokenizer.h"
+#include "engine/answer.h"
 
 namespace uma {
 namespace {
@@ -22,38 +21,6 @@ bool is_set(const std::atomic<bool>* flag) {
   return flag && flag->load(std::memory_order_relaxed);
 }
 
-/// The answer's text: whole characters, up to a stop string.
-class Answer {
- public:
-  Answer(const Tokenizer& tokenizer, const GenerateOptions& options)
-      : detokenizer_(tokenizer), stops_(options.stop), on_text_(options.on_text) {}
-
-  /// False once a stop string has come up.
-  bool put(int32_t token) {
-    emit(stops_.put(detokenizer_.put(token)));
-    return !stops_.matched();
-  }
-  void finish() {
-    if (stops_.matched()) return;
-    emit(stops_.put(detokenizer_.flush()));
-    if (!stops_.matched()) emit(stops_.flush());
-  }
-  std::string take() { return std::move(text_); }
-  const std::string* stop_string() const { return stops_.matched(); }
-
- private:
-  void emit(const std::string& text) {
-    if (text.empty()) return;
-    text_ += text;
-    if (on_text_) on_text_(text);
-  }
-
-  Detokenizer detokenizer_;
-  StopMatcher stops_;
-  const std::function<void(std::string_view)>& on_text_;
-  std::string text_;
-};
-
 }  // namespace
 
 std::string_view to_string(StopReason reason) {
@@ -66,6 +33,8 @@ std::string_view to_string(StopReason reason) {
       return "length";
     case StopReason::context:
       return "context";
+    case StopReason::deadline:
+      return "deadline";
     case StopReason::cancelled:
       break;
   }
@@ -121,7 +90,6 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
   // The last token is always run: its logits are what the answer begins with.
   const auto known = std::mismatch(prompt.begin(), prompt.end() - 1, cached_.begin(), cached_.end()).first;
   const auto reused = known - prompt.begin();
-  timings.prompt_tokens = static_cast<int64_t>(prompt.size());
   timings.reused_tokens = reused;
   cache_->truncate(reused);
   cached_.resize(static_cast<size_t>(reused));
@@ -139,48 +107,23 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
 }
 
 GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
-  const int64_t vocab_size = model_->config().vocab_size;
-  check(!prompt.empty(), kBad, "generate", "the prompt is empty");
-  check(options.max_tokens >= -1, kBad, "generate", "max_tokens must be -1 (no limit) or more, not {}",
-        options.max_tokens);
-  check(static_cast<int64_t>(prompt.size()) <= context_, ErrorCode::kLimit, "generate",
-        "the prompt has {} tokens, the context holds {}", prompt.size(), context_);
-  Sampler sampler(options.sampling, vocab_size);
-  for (const int32_t token : prompt) sampler.accept(token);
-  Answer answer(*model_->vocabulary->tokenizer, options);
-
-  GenerateResult result;
-  if (prefill(prompt, options, result.timings)) {
+  Answer answer(model_, prompt, options, context_);
+  StopReason reason = StopReason::cancelled;
+  if (prefill(prompt, options, answer.timings())) {
     const auto start = Clock::now();
-    result.stop_reason = decode(sampler, options, result, [&](int32_t token) { return answer.put(token); });
-    result.timings.decode_s = seconds_since(start);
-  } else {
-    result.stop_reason = StopReason::cancelled;
+    reason = decode(answer, options.cancel);
+    answer.timings().decode_s = seconds_since(start);
   }
-  answer.finish();
-  if (answer.stop_string()) {
-    result.stop_reason = StopReason::stop;
-    result.stop_string = *answer.stop_string();
-  }
-  result.text = answer.take();
-  result.timings.answer_tokens = static_cast<int64_t>(result.tokens.size());
-  return result;
+  return answer.finish(reason);
 }
 
-StopReason Session::decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
-                           FunctionRef<bool(int32_t)> put) {
+StopReason Session::decode(Answer& answer, const std::atomic<bool>* cancel) {
   for (;;) {
-    if (is_set(options.cancel)) return StopReason::cancelled;
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) return StopReason::length;
-    const int32_t token = sampler.sample({logits_->data<float>(), static_cast<size_t>(logits_->size())});
-    if (!options.ignore_eos && model_->vocabulary->ends_answer(token)) return StopReason::eos;
-    sampler.accept(token);
-    result.tokens.push_back(token);
-    if (!put(token)) return StopReason::stop;
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) return StopReason::length;
-    if (static_cast<int64_t>(cached_.size()) == context_) return StopReason::context;
+    if (is_set(cancel)) return StopReason::cancelled;
+    const int32_t token = answer.sample({logits_->data<float>(), static_cast<size_t>(logits_->size())});
+    if (const auto reason = answer.accept(token)) return *reason;
     step(std::span(&token, 1), LogitRows::last);
-    ++result.timings.decoded_tokens;
+    ++answer.timings().decoded_tokens;
   }
 }
 

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "engine/sampler.h"
 #include "models/open.h"
 
@@ -25,9 +24,10 @@ enum class StopReason : uint8_t {
   stop,       // a stop string came up
   length,     // max_tokens
   context,    // the context is full
-  cancelled,  // the cancel flag
+  deadline,   // its time was over (scheduler)
+  cancelled,  // the cancel flag, or a scheduler's ticket
 };
-/// "eos", "stop", "length", "context", "cancelled".
+/// "eos", "stop", "length", "context", "deadline", "cancelled".
 std::string_view to_string(StopReason reason);
 
 struct GenerateOptions {
@@ -50,6 +50,7 @@ struct GenerateTimings {
   int64_t reused_tokens = 0;  // of these, found in the cache
   int64_t answer_tokens = 0;
   int64_t decoded_tokens = 0;  // run one by one: the answer but for its last, whose successor is not asked
+  double queue_s = 0;          // waited for its turn (scheduler)
   double prefill_s = 0;
   double decode_s = 0;
   /// Tokens worked on a second; 0 where nothing was.
@@ -71,6 +72,8 @@ struct SessionOptions {
   int64_t context = 0;
   int64_t prefill_chunk = 512;  // prompt tokens that go through the model together
 };
+
+class Answer;
 
 class Session {
  public:
@@ -95,8 +98,7 @@ class Session {
   /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
   bool prefill(std::span<const int32_t> prompt, const GenerateOptions& options, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
-  StopReason decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
-                    FunctionRef<bool(int32_t token)> put);
+  StopReason decode(Answer& answer, const std::atomic<bool>* cancel);
 
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Cache> cache_;
