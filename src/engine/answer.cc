@@ -21,6 +21,8 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
       ignore_eos_(options.ignore_eos) {
   check(!prompt.empty(), kBad, "generate", "the prompt is empty");
   check(max_tokens_ >= -1, kBad, "generate", "max_tokens must be -1 (no limit) or more, not {}", max_tokens_);
+  check(options.guesses >= 0 && options.guesses <= kMaxGuesses, kBad, "generate",
+        "guesses must be 0 to {}, not {}", kMaxGuesses, options.guesses);
   check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
         prompt.size(), context);
   for (const int32_t token : prompt) sampler_.accept(token);

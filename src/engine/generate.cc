@@ -7,6 +7,7 @@
 #include "core/eval.h"
 #include "core/kernel.h"
 #include "engine/answer.h"
+#include "engine/lookup.h"
 
 namespace uma {
 namespace {
@@ -106,24 +107,62 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
   return left.empty() && !is_set(options.cancel);
 }
 
+void Session::forget(size_t n) {
+  if (n == 0) return;
+  cached_.resize(cached_.size() - n);
+  cache_->truncate(static_cast<int64_t>(cached_.size()));
+}
+
 GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
   Answer answer(model_, prompt, options, context_);
+  PromptLookup lookup;
+  if (options.guesses > 0)
+    for (const int32_t token : prompt) lookup.accept(token);
   StopReason reason = StopReason::cancelled;
   if (prefill(prompt, options, answer.timings())) {
     const auto start = Clock::now();
-    reason = decode(answer, options.cancel);
+    reason = decode(answer, lookup, options);
     answer.timings().decode_s = seconds_since(start);
   }
   return answer.finish(reason);
 }
 
-StopReason Session::decode(Answer& answer, const std::atomic<bool>* cancel) {
+// Each turn draws a token. The last guesses that were run stand behind logits_: row i tells what comes after
+// i of them, and is asked only when these i were right, so every draw is made from the logits of the answer's
+// own text.
+StopReason Session::decode(Answer& answer, PromptLookup& lookup, const GenerateOptions& options) {
+  const int64_t vocab_size = model_->config().vocab_size;
+  GenerateTimings& timings = answer.timings();
+  std::vector<int32_t> run;  // a token of the answer, and guesses at what comes after it
+  size_t right = 0;
+  const auto wrong = [&] { return run.empty() ? 0 : run.size() - 1 - right; };
+  const auto forget_wrong = [&](StopReason reason) {
+    forget(wrong());
+    return reason;
+  };
   for (;;) {
-    if (is_set(cancel)) return StopReason::cancelled;
-    const int32_t token = answer.sample({logits_->data<float>(), static_cast<size_t>(logits_->size())});
-    if (const auto reason = answer.accept(token)) return *reason;
-    step(std::span(&token, 1), LogitRows::last);
-    ++answer.timings().decoded_tokens;
+    if (is_set(options.cancel)) return forget_wrong(StopReason::cancelled);
+    const float* scores = logits_->data<float>() + static_cast<int64_t>(right) * vocab_size;
+    const int32_t token = answer.sample({scores, static_cast<size_t>(vocab_size)});
+    if (const auto reason = answer.accept(token)) return forget_wrong(*reason);
+    ++timings.decoded_tokens;
+    if (options.guesses > 0) lookup.accept(token);
+    if (wrong() > 0 && run[right + 1] == token) {
+      ++right;
+      ++timings.right_guesses;
+      continue;
+    }
+    forget(wrong());
+    run = {token};
+    right = 0;
+    // The token itself fits: the answer has not ended.
+    const int64_t room = context_ - static_cast<int64_t>(cached_.size()) - 1;
+    if (options.guesses > 0) {
+      const std::vector<int32_t> guesses = lookup.guess(std::min(options.guesses, room));
+      run.insert(run.end(), guesses.begin(), guesses.end());
+      timings.guessed_tokens += static_cast<int64_t>(guesses.size());
+    }
+    step(run, LogitRows::all);
   }
 }
 

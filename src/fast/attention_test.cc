@@ -213,6 +213,27 @@ TEST(Attention, Sinks) {
               .options = {.scale = 1, .softcap = 3, .mask = random_array({2, 64}, 9), .sinks = sinks}});
 }
 
+TEST(Attention, FewQueriesGetTheBitsThatEachGetsAlone) {
+  for (const int64_t heads : {4, 14})
+    for (const int64_t keys : {9, 255, 260, 2050, 9000})
+      for (const int64_t window : {0, 300}) {
+        const Case c{.heads = heads, .queries = 8, .keys = keys, .kv = DType::float16};
+        const Inputs in = inputs_of(c);
+        AttentionOptions options{.scale = 0.125f, .causal = true, .window = window, .softcap = 20};
+        options.sinks = random_array({heads}, 5);
+        const auto part = [](const array& x, int64_t begin, int64_t end) {
+          return slice(x, {0, 0, begin, 0}, {1, x.shape(1), end, x.shape(3)});
+        };
+        const array together = run(in, options);
+        for (int64_t t = 0; t < 8; ++t) {
+          const int64_t seen = keys - 7 + t;
+          const Inputs alone{part(in.q, t, t + 1), part(in.k, 0, seen), part(in.v, 0, seen)};
+          EXPECT_EQ(testing::as_doubles(run(alone, options)), testing::as_doubles(part(together, t, t + 1)))
+              << heads << " heads, query " << t << " of " << keys << " keys, window " << window;
+        }
+      }
+}
+
 TEST(Attention, ResultHasWhatTheInputsPromoteTo) {
   const auto dtype_for = [](DType q, DType kv) {
     return run(inputs_of({.q = q, .kv = kv}), {.scale = 1.0f}).dtype();

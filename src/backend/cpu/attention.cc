@@ -20,6 +20,9 @@ namespace {
 constexpr int64_t kMinSplit = 256;
 // Enough tiles to keep 16 cores busy to the end; more only cost.
 constexpr int64_t kEnoughTiles = 64;
+// Up to this many queries, as in decoding with guesses, each has blocks of its own, cut as if it came alone:
+// so it gets the bits that it would get alone. More of them share the reading of keys.
+constexpr int64_t kQueriesApart = 8;
 // Multiply-adds below which waking another thread costs more than it brings (some 4 us).
 constexpr int64_t kParallelWork = 200000;
 
@@ -31,12 +34,15 @@ struct Problem {
   int64_t mask_batch_stride = 0;
   const float* sinks = nullptr;  // one a head
   int64_t batch, heads, kv_heads, group, queries, keys, dim, value_dim;
-  int64_t rows;        // of one group: queries * group
-  int64_t row_blocks;  // of one group
-  int64_t splits;      // ranges of keys a block is cut into
+  int64_t rows;            // of one group: queries * group
+  int64_t unit;            // rows that are cut into blocks together: of one query, or all
+  int64_t blocks_of_unit;  // of at most kTileRows rows
+  int64_t row_blocks;      // of one group
+  int64_t splits;          // most ranges of keys a block is cut into
 
   int64_t position() const { return keys - queries; }
   int64_t blocks() const { return batch * kv_heads * row_blocks; }
+  bool queries_are_apart() const { return params.causal && queries <= kQueriesApart; }
 };
 
 /// One block of rows of one group.
@@ -64,8 +70,10 @@ MaskView view_of_mask(const array& mask, const Problem& p, int64_t* batch_stride
 Block block_of(const Problem& p, int64_t i) {
   Block block;
   // The last rows see the most keys: they go first, so that no thread is left with a long one at the end.
-  block.first_row = (p.row_blocks - 1 - i % p.row_blocks) * kTileRows;
-  block.rows = std::min(kTileRows, p.rows - block.first_row);
+  const int64_t at = p.row_blocks - 1 - i % p.row_blocks;
+  const int64_t in_unit = at % p.blocks_of_unit * kTileRows;
+  block.first_row = at / p.blocks_of_unit * p.unit + in_unit;
+  block.rows = std::min(kTileRows, p.unit - in_unit);
   block.h = i / p.row_blocks % p.kv_heads;
   block.b = i / p.row_blocks / p.kv_heads;
   block.begin = 0;
@@ -77,6 +85,17 @@ Block block_of(const Problem& p, int64_t i) {
     if (p.params.window) block.begin = std::clamp<int64_t>(first + 1 - p.params.window, 0, block.end);
   }
   return block;
+}
+
+// Ranges that so many keys are cut into. Where queries are apart it depends on what one of them sees, and not
+// on how many there are.
+int64_t splits_of(const Problem& p, int64_t keys) {
+  const int64_t tiles = p.queries_are_apart() ? p.kv_heads * p.blocks_of_unit : p.blocks();
+  return std::clamp<int64_t>((keys + kMinSplit - 1) / kMinSplit, 1,
+                             std::max<int64_t>(1, kEnoughTiles / tiles));
+}
+int64_t splits_of(const Problem& p, const Block& block) {
+  return p.queries_are_apart() ? splits_of(p, block.end - block.begin) : p.splits;
 }
 
 // Copies the block's queries to (rows, dim), times the scale.
@@ -205,14 +224,15 @@ void run(const Problem& p) {
   const std::unique_ptr<float[]> parts(new float[static_cast<size_t>(p.blocks() * p.splits * part_size)]);
   for_each_tile(p.blocks() * p.splits, parallel, [&](int64_t i) {
     const Block block = block_of(p, i / p.splits);
-    const int64_t part = i % p.splits, length = block.end - block.begin;
-    run_tile(p, block, block.begin + length * part / p.splits, block.begin + length * (part + 1) / p.splits,
+    const int64_t part = i % p.splits, splits = splits_of(p, block), length = block.end - block.begin;
+    if (part >= splits) return;
+    run_tile(p, block, block.begin + length * part / splits, block.begin + length * (part + 1) / splits,
              thread_floats(static_cast<size_t>(queries_size)), parts.get() + i * part_size);
   });
   for_each_tile(p.blocks(), p.blocks() * p.splits * part_size > kParallelWork / 2, [&](int64_t i) {
     const Block block = block_of(p, i);
     float* out = parts.get() + i * p.splits * part_size;
-    merge(block.rows, p.value_dim, p.splits, part_size, out);
+    merge(block.rows, p.value_dim, splits_of(p, block), part_size, out);
     store_rows(p, block, out);
   });
 }
@@ -239,11 +259,12 @@ void attention_kernel(KernelArgs& args) {
   p.params.window = std::min(p.params.window, p.keys);  // a wider one hides nothing, and its sums overflow
   p.dim = p.q.shape(3);
   p.rows = p.queries * p.group;
-  p.row_blocks = (p.rows + kTileRows - 1) / kTileRows;
+  p.unit = p.queries_are_apart() ? p.group : p.rows;
+  p.blocks_of_unit = (p.unit + kTileRows - 1) / kTileRows;
+  p.row_blocks = p.rows / p.unit * p.blocks_of_unit;
   int64_t seen = p.keys;
   if (p.params.causal && p.params.window) seen = std::min(seen, p.params.window + p.queries);
-  p.splits = std::clamp<int64_t>((seen + kMinSplit - 1) / kMinSplit, 1,
-                                 std::max<int64_t>(1, kEnoughTiles / p.blocks()));
+  p.splits = splits_of(p, seen);
   if (p.params.has_mask) p.mask = view_of_mask(args.in(3), p, &p.mask_batch_stride);
   std::optional<array> sinks;
   if (p.params.has_sinks) {
