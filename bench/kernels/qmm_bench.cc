@@ -1,5 +1,5 @@
 // Speed of the quantized product, beside what the machine can do, measured in the same moment.
-//   uma_qmm_bench [FORMAT...] [--k K] [--mb MB] [--m M,M,...] [--exact]
+//   uma_qmm_bench [FORMAT...] [--k K] [--mb MB] [--m M,M,...] [--exact] [--json]
 // For each format and number of rows: GB/s of weights read with its share of the read rate over the same
 // bytes (what bounds few rows), and Gop/s with its share of the int8 peak (what bounds many).
 #include <algorithm>
@@ -28,7 +28,7 @@ struct Options {
   std::vector<std::string> formats;
   int64_t k = 0, mb = 64;
   std::vector<int64_t> rows{1, 2, 4, 8, 16, 64, 512};
-  bool exact = false;
+  bool exact = false, json = false;
 };
 
 Options parse(int argc, char** argv) {
@@ -42,6 +42,8 @@ Options parse(int argc, char** argv) {
       o.mb = std::atoll(value());
     else if (arg == "--exact")
       o.exact = true;
+    else if (arg == "--json")
+      o.json = true;
     else if (arg == "--m") {
       o.rows.clear();
       std::stringstream list(value());
@@ -99,6 +101,16 @@ void bench(const QuantTraits& row, int64_t m, const Options& o) {
     share_read.push_back(gbs.back() / read);
     if (peak > 0) share_peak.push_back(gops.back() / peak);
   }
+  if (o.json) {
+    std::printf(
+        "{\"format\":\"%s\",\"m\":%lld,\"k\":%lld,\"gb_s\":%.3f,\"share_of_read\":%.3f,\"gop_s\":%.1f",
+        row.name.data(), static_cast<long long>(m), static_cast<long long>(k), median(gbs),
+        median(share_read), median(gops));
+    if (!share_peak.empty()) std::printf(",\"share_of_int8\":%.3f", median(share_peak));
+    std::printf("}\n");
+    std::fflush(stdout);
+    return;
+  }
   std::printf("%-5s m %4lld  n %7lld k %5lld  %7.2f GB/s (%.2f of read)  %8.1f Gop/s (best %.1f",
               row.name.data(), static_cast<long long>(m), static_cast<long long>(n),
               static_cast<long long>(k), median(gbs), median(share_read), median(gops), best);
@@ -112,8 +124,10 @@ void bench(const QuantTraits& row, int64_t m, const Options& o) {
 int main(int argc, char** argv) {
   const Options o = parse(argc, argv);
   try {
-    std::printf("isa %s  read %.1f GB/s  int8 %.0f Gop/s  f32 %.0f Gop/s\n", to_string(current_isa()).data(),
-                measure_read_bandwidth(), measure_int8_peak(), measure_f32_peak());
+    std::printf(o.json ? "{\"isa\":\"%s\",\"read_gb_s\":%.2f,\"int8_gop_s\":%.0f,\"f32_gflop_s\":%.0f}\n"
+                       : "isa %s  read %.1f GB/s  int8 %.0f Gop/s  f32 %.0f Gop/s\n",
+                to_string(current_isa()).data(), measure_read_bandwidth(), measure_int8_peak(),
+                measure_f32_peak());
     for (const QuantTraits& row : kQuantTraits)
       if (o.formats.empty() || std::find(o.formats.begin(), o.formats.end(), row.name) != o.formats.end())
         for (const int64_t m : o.rows) bench(row, m, o);

@@ -194,3 +194,45 @@ def test_halves_under_a_global_scale_lose_nothing_to_it():
 
 def test_the_affine_mode_has_no_qqmm():
     assert "knows the modes nvfp4, mxfp8 and mxfp4, not affine" in str(raised(f"mx.qqmm({X}, {W}, mode='affine')"))
+
+
+@needs_mlx
+@pytest.mark.parametrize("bits", (2, 3, 4, 5, 6, 8))
+@pytest.mark.parametrize("group", (32, 128))
+def test_gradients_of_packed_matrices_are_mlx_s(bits, group):
+    x, w = np.random.default_rng(bits).standard_normal((2, 3, 128)).astype(np.float32)
+    form = {"group_size": group, "bits": bits}
+    found = []
+    for m in (mx, mlx):
+        packed, scales, biases = m.quantize(m.array(w), **form)
+
+        def product(x, s, b):
+            return (m.quantized_matmul(x, packed, s, b, **form) ** 2).sum()
+
+        def matrix(s, b):
+            return (m.dequantize(packed, s, b, **form) ** 3).sum()
+
+        def parts(w):
+            return (m.quantize(w, **form)[1] * 3 + m.quantize(w, **form)[2] ** 2).sum()
+
+        grads = m.grad(product, argnums=(0, 1, 2))(m.array(x), scales, biases)
+        grads += m.grad(matrix, argnums=(0, 1))(scales, biases)
+        found.append([np.array(g) for g in (*grads, m.grad(parts)(m.array(w)))])
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+
+
+def test_packed_matrices_have_jvp_and_vmap():
+    w, s, b = mx.quantize(mx.random.normal((3, 4, 64)))  # a matrix each
+    x = mx.random.normal((3, 2, 64))
+    found = mx.vmap(mx.quantized_matmul)(x, w, s, b)
+    for i in range(3):
+        assert bool(mx.allclose(found[i], mx.quantized_matmul(x[i], w[i], s[i], b[i]), atol=1e-5))
+    # The matrix is linear in its scales and biases.
+    value, tangent = mx.jvp(lambda s, b: mx.dequantize(w, s, b), (s, b), (s, b))
+    assert bool(mx.allclose(value[0], tangent[0], atol=1e-5))
+    for mode in ("mxfp4", "mxfp8", "nvfp4"):
+        matrices = mx.random.normal((3, 4, 64))
+        codes, scales = mx.vmap(lambda m: mx.quantize(m, mode=mode))(matrices)
+        expected = mx.quantize(matrices, mode=mode)
+        assert bool((codes == expected[0]).all()) and bool((scales == expected[1]).all())

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "engine/generate.h"
 
 namespace uma::cli {
 namespace {
@@ -52,6 +53,8 @@ const Parameter kParameters[] = {
      }},
     number<&RunOptions::max_tokens>("max_tokens", "num_predict", "longest answer; -1: until it ends", -1,
                                     kExact),
+    number<&RunOptions::guess>("guess", "", "tokens guessed ahead from repetitions in the text", 0,
+                               kMaxGuesses),
     number<&RunOptions::ctx>("ctx", "num_ctx", "tokens of the whole conversation; 0: the default", 0, kExact),
 };
 

@@ -1,23 +1,21 @@
 #pragma once
 // What a person says to a model, and how the model's template turns it into a prompt.
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "engine/generate.h"
-#include "text/chat_template.h"
+#include "engine/prompt.h"
 
 namespace uma::cli {
 
 class Conversation {
  public:
   /// template_source: Jinja text to use instead of the model's; raw: no template at all.
-  Conversation(std::shared_ptr<const Model> model, const std::string& template_source, bool raw);
+  Conversation(const std::shared_ptr<const Model>& model, const std::string& template_source, bool raw);
 
   /// Has a template: turns make sense. Without one the text goes to the model as it is.
-  bool has_template() const { return template_.has_value(); }
-  const std::string& template_source() const { return template_source_; }
+  bool has_template() const { return maker_.has_template(); }
+  const std::string& template_source() const { return maker_.template_source(); }
 
   void set_system(std::string text) { system_ = std::move(text); }
   const std::string& system() const { return system_; }
@@ -30,9 +28,7 @@ class Conversation {
   std::vector<int32_t> prompt() const;
 
  private:
-  std::shared_ptr<const Model> model_;
-  std::optional<ChatTemplate> template_;
-  std::string template_source_;
+  PromptMaker maker_;
   std::string system_;
   std::vector<ChatMessage> turns_;
 };

@@ -52,11 +52,10 @@ nlohmann::ordered_json to_json(const GenerateResult& result, const Model& model,
   json["stop_reason"] = to_string(result.stop_reason);
   if (result.stop_reason == StopReason::stop) json["stop_string"] = result.stop_string;
   json["seed"] = seed;
-  json["timings"] = {{"load_s", model.load_s},
-                     {"prefill_s", t.prefill_s},
-                     {"decode_s", t.decode_s},
-                     {"prefill_tok_s", t.prefill_tok_s()},
-                     {"decode_tok_s", t.decode_tok_s()}};
+  json["timings"] = {{"load_s", model.load_s},           {"prefill_s", t.prefill_s},
+                     {"decode_s", t.decode_s},           {"prefill_tok_s", t.prefill_tok_s()},
+                     {"decode_tok_s", t.decode_tok_s()}, {"guessed_tokens", t.guessed_tokens},
+                     {"right_guesses", t.right_guesses}};
   return json;
 }
 
@@ -122,6 +121,7 @@ GenerateOptions generate_options(const RunOptions& o) {
   s.seed = o.seed ? *o.seed : random_seed() >> 11;
   options.max_tokens = o.max_tokens;
   options.stop = o.stop;
+  options.guesses = o.guess;
   return options;
 }
 
@@ -134,12 +134,14 @@ void explain_stop(const GenerateResult& result, int64_t context) {
 
 std::string timings_line(const GenerateResult& result, const Model& model) {
   const GenerateTimings& t = result.timings;
+  const std::string guesses =
+      t.guessed_tokens ? fmt::format("guesses {} of {} were right\n", t.right_guesses, t.guessed_tokens) : "";
   return fmt::format(
       "prompt  {} tokens ({} cached), {:.1f} tok/s\n"
       "answer  {} tokens, {:.1f} tok/s, ended by: {}\n"
-      "load    {:.3f} s",
+      "{}load    {:.3f} s",
       t.prompt_tokens, t.reused_tokens, t.prefill_tok_s(), t.answer_tokens, t.decode_tok_s(),
-      to_string(result.stop_reason), model.load_s);
+      to_string(result.stop_reason), guesses, model.load_s);
 }
 
 int run(const RunOptions& o) {

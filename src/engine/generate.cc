@@ -6,8 +6,8 @@
 #include "base/error.h"
 #include "core/eval.h"
 #include "core/kernel.h"
-#include "engine/stop.h"
-#include "text/tokenizer.h"
+#include "engine/answer.h"
+#include "engine/lookup.h"
 
 namespace uma {
 namespace {
@@ -22,38 +22,6 @@ bool is_set(const std::atomic<bool>* flag) {
   return flag && flag->load(std::memory_order_relaxed);
 }
 
-/// The answer's text: whole characters, up to a stop string.
-class Answer {
- public:
-  Answer(const Tokenizer& tokenizer, const GenerateOptions& options)
-      : detokenizer_(tokenizer), stops_(options.stop), on_text_(options.on_text) {}
-
-  /// False once a stop string has come up.
-  bool put(int32_t token) {
-    emit(stops_.put(detokenizer_.put(token)));
-    return !stops_.matched();
-  }
-  void finish() {
-    if (stops_.matched()) return;
-    emit(stops_.put(detokenizer_.flush()));
-    if (!stops_.matched()) emit(stops_.flush());
-  }
-  std::string take() { return std::move(text_); }
-  const std::string* stop_string() const { return stops_.matched(); }
-
- private:
-  void emit(const std::string& text) {
-    if (text.empty()) return;
-    text_ += text;
-    if (on_text_) on_text_(text);
-  }
-
-  Detokenizer detokenizer_;
-  StopMatcher stops_;
-  const std::function<void(std::string_view)>& on_text_;
-  std::string text_;
-};
-
 }  // namespace
 
 std::string_view to_string(StopReason reason) {
@@ -66,6 +34,8 @@ std::string_view to_string(StopReason reason) {
       return "length";
     case StopReason::context:
       return "context";
+    case StopReason::deadline:
+      return "deadline";
     case StopReason::cancelled:
       break;
   }
@@ -121,7 +91,6 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
   // The last token is always run: its logits are what the answer begins with.
   const auto known = std::mismatch(prompt.begin(), prompt.end() - 1, cached_.begin(), cached_.end()).first;
   const auto reused = known - prompt.begin();
-  timings.prompt_tokens = static_cast<int64_t>(prompt.size());
   timings.reused_tokens = reused;
   cache_->truncate(reused);
   cached_.resize(static_cast<size_t>(reused));
@@ -138,49 +107,62 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
   return left.empty() && !is_set(options.cancel);
 }
 
-GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
-  const int64_t vocab_size = model_->config().vocab_size;
-  check(!prompt.empty(), kBad, "generate", "the prompt is empty");
-  check(options.max_tokens >= -1, kBad, "generate", "max_tokens must be -1 (no limit) or more, not {}",
-        options.max_tokens);
-  check(static_cast<int64_t>(prompt.size()) <= context_, ErrorCode::kLimit, "generate",
-        "the prompt has {} tokens, the context holds {}", prompt.size(), context_);
-  Sampler sampler(options.sampling, vocab_size);
-  for (const int32_t token : prompt) sampler.accept(token);
-  Answer answer(*model_->vocabulary->tokenizer, options);
-
-  GenerateResult result;
-  if (prefill(prompt, options, result.timings)) {
-    const auto start = Clock::now();
-    result.stop_reason = decode(sampler, options, result, [&](int32_t token) { return answer.put(token); });
-    result.timings.decode_s = seconds_since(start);
-  } else {
-    result.stop_reason = StopReason::cancelled;
-  }
-  answer.finish();
-  if (answer.stop_string()) {
-    result.stop_reason = StopReason::stop;
-    result.stop_string = *answer.stop_string();
-  }
-  result.text = answer.take();
-  result.timings.answer_tokens = static_cast<int64_t>(result.tokens.size());
-  return result;
+void Session::forget(size_t n) {
+  if (n == 0) return;
+  cached_.resize(cached_.size() - n);
+  cache_->truncate(static_cast<int64_t>(cached_.size()));
 }
 
-StopReason Session::decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
-                           FunctionRef<bool(int32_t)> put) {
+GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
+  Answer answer(model_, prompt, options, context_);
+  PromptLookup lookup;
+  if (options.guesses > 0)
+    for (const int32_t token : prompt) lookup.accept(token);
+  StopReason reason = StopReason::cancelled;
+  if (prefill(prompt, options, answer.timings())) {
+    const auto start = Clock::now();
+    reason = decode(answer, lookup, options);
+    answer.timings().decode_s = seconds_since(start);
+  }
+  return answer.finish(reason);
+}
+
+// Each turn draws a token. The last guesses that were run stand behind logits_: row i tells what comes after
+// i of them, and is asked only when these i were right, so every draw is made from the logits of the answer's
+// own text.
+StopReason Session::decode(Answer& answer, PromptLookup& lookup, const GenerateOptions& options) {
+  const int64_t vocab_size = model_->config().vocab_size;
+  GenerateTimings& timings = answer.timings();
+  std::vector<int32_t> run;  // a token of the answer, and guesses at what comes after it
+  size_t right = 0;
+  const auto wrong = [&] { return run.empty() ? 0 : run.size() - 1 - right; };
+  const auto forget_wrong = [&](StopReason reason) {
+    forget(wrong());
+    return reason;
+  };
   for (;;) {
-    if (is_set(options.cancel)) return StopReason::cancelled;
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) return StopReason::length;
-    const int32_t token = sampler.sample({logits_->data<float>(), static_cast<size_t>(logits_->size())});
-    if (!options.ignore_eos && model_->vocabulary->ends_answer(token)) return StopReason::eos;
-    sampler.accept(token);
-    result.tokens.push_back(token);
-    if (!put(token)) return StopReason::stop;
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) return StopReason::length;
-    if (static_cast<int64_t>(cached_.size()) == context_) return StopReason::context;
-    step(std::span(&token, 1), LogitRows::last);
-    ++result.timings.decoded_tokens;
+    if (is_set(options.cancel)) return forget_wrong(StopReason::cancelled);
+    const float* scores = logits_->data<float>() + static_cast<int64_t>(right) * vocab_size;
+    const int32_t token = answer.sample({scores, static_cast<size_t>(vocab_size)});
+    if (const auto reason = answer.accept(token)) return forget_wrong(*reason);
+    ++timings.decoded_tokens;
+    if (options.guesses > 0) lookup.accept(token);
+    if (wrong() > 0 && run[right + 1] == token) {
+      ++right;
+      ++timings.right_guesses;
+      continue;
+    }
+    forget(wrong());
+    run = {token};
+    right = 0;
+    // The token itself fits: the answer has not ended.
+    const int64_t room = context_ - static_cast<int64_t>(cached_.size()) - 1;
+    if (options.guesses > 0) {
+      const std::vector<int32_t> guesses = lookup.guess(std::min(options.guesses, room));
+      run.insert(run.end(), guesses.begin(), guesses.end());
+      timings.guessed_tokens += static_cast<int64_t>(guesses.size());
+    }
+    step(run, LogitRows::all);
   }
 }
 

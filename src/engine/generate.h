@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/thread_pool.h"
 #include "engine/sampler.h"
 #include "models/open.h"
 
@@ -20,14 +19,18 @@ namespace uma {
 /// Keys and values are allocated as they come, so a high number costs nothing until it is used.
 inline constexpr int64_t kDefaultContext = 32768;
 
+/// Most tokens that are guessed at a time: with them eight are checked together, each as if it came alone.
+inline constexpr int64_t kMaxGuesses = 7;
+
 enum class StopReason : uint8_t {
   eos,        // the model ended its answer
   stop,       // a stop string came up
   length,     // max_tokens
   context,    // the context is full
-  cancelled,  // the cancel flag
+  deadline,   // its time was over (scheduler)
+  cancelled,  // the cancel flag, or a scheduler's ticket
 };
-/// "eos", "stop", "length", "context", "cancelled".
+/// "eos", "stop", "length", "context", "deadline", "cancelled".
 std::string_view to_string(StopReason reason);
 
 struct GenerateOptions {
@@ -37,6 +40,9 @@ struct GenerateOptions {
   /// is known. Empty strings are refused.
   std::vector<std::string> stop;
   bool ignore_eos = false;  // for measurements
+  /// Tokens of the answer that are guessed from the text so far and checked by the model together with the
+  /// next one; 0: none. The answer is the same, token for token; where text repeats itself it comes faster.
+  int64_t guesses = 0;  // up to kMaxGuesses
   /// Checked before every token and every chunk of the prompt; the session stays usable.
   const std::atomic<bool>* cancel = nullptr;
   /// How much of the prompt has gone through the model, once a chunk.
@@ -49,7 +55,11 @@ struct GenerateTimings {
   int64_t prompt_tokens = 0;  // of the whole prompt
   int64_t reused_tokens = 0;  // of these, found in the cache
   int64_t answer_tokens = 0;
-  int64_t decoded_tokens = 0;  // run one by one: the answer but for its last, whose successor is not asked
+  int64_t guessed_tokens = 0;  // checked as guesses
+  int64_t right_guesses = 0;   // of these
+  int64_t decoded_tokens = 0;  // run one by one or as right guesses: the answer but for its last, whose
+                               // successor is not asked
+  double queue_s = 0;  // waited for its turn (scheduler)
   double prefill_s = 0;
   double decode_s = 0;
   /// Tokens worked on a second; 0 where nothing was.
@@ -71,6 +81,9 @@ struct SessionOptions {
   int64_t context = 0;
   int64_t prefill_chunk = 512;  // prompt tokens that go through the model together
 };
+
+class Answer;
+class PromptLookup;
 
 class Session {
  public:
@@ -95,13 +108,13 @@ class Session {
   /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
   bool prefill(std::span<const int32_t> prompt, const GenerateOptions& options, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
-  StopReason decode(Sampler& sampler, const GenerateOptions& options, GenerateResult& result,
-                    FunctionRef<bool(int32_t token)> put);
+  void forget(size_t n);
+  StopReason decode(Answer& answer, PromptLookup& lookup, const GenerateOptions& options);
 
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Cache> cache_;
   std::vector<int32_t> cached_;
-  std::optional<array> logits_;  // (1, vocab), after the last cached token
+  std::optional<array> logits_;  // (rows, vocab), after the last cached tokens
   int64_t context_;
   int64_t prefill_chunk_;
 };

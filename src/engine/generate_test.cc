@@ -9,6 +9,7 @@
 #include "backend/install.h"
 #include "base/error.h"
 #include "engine/bench.h"
+#include "engine/lookup.h"
 #include "engine/perplexity.h"
 #include "text/tokenizer.h"
 
@@ -45,10 +46,13 @@ class Scripted final : public LanguageModel {
     cache.tokens += static_cast<int64_t>(chunks[0].tokens.size());
     calls.push_back(static_cast<int64_t>(chunks[0].tokens.size()));
     if (on_call) on_call();
-    std::vector<float> logits(rows == LogitRows::none ? 0 : 288, 0.f);
-    const auto at = static_cast<size_t>(cache.tokens - prompt_tokens_);
-    if (!logits.empty()) logits[static_cast<size_t>(at < script_.size() ? script_[at] : kEos)] = 1;
-    return array(std::span<const float>(logits), {logits.empty() ? 0 : 1, 288});
+    const int64_t wanted = rows == LogitRows::none ? 0 : rows == LogitRows::last ? 1 : calls.back();
+    std::vector<float> logits(static_cast<size_t>(wanted * 288), 0.f);
+    for (int64_t i = 0; i < wanted; ++i) {
+      const auto at = static_cast<size_t>(cache.tokens - wanted + 1 + i - prompt_tokens_);
+      logits[static_cast<size_t>(i * 288 + (at < script_.size() ? script_[at] : kEos))] = 1;
+    }
+    return array(std::span<const float>(logits), {wanted, 288});
   }
   int64_t weight_bytes_per_token() const override { return 0; }
   int64_t weight_count() const override { return 0; }
@@ -244,6 +248,86 @@ TEST(Generate, GreedyAndSeededAnswersRepeat) {
   // Hot, and nothing cut off: this little model likes one token above all.
   EXPECT_EQ(answer(50, 1, 512), answer(50, 1, 512));
   EXPECT_NE(answer(50, 1, 512), answer(50, 2, 512));
+}
+
+TEST(Generate, GuessesSaveStepsAndChangeNothing) {
+  Fixture f("one two, one two, one two, one two, one two.");
+  const GenerateResult plain = f.generate();
+  const size_t steps = f.network->calls.size();
+  f.network->calls.clear();
+  f.options.guesses = 3;
+  const GenerateResult guessed = f.generate();
+  EXPECT_EQ(guessed.tokens, plain.tokens);
+  EXPECT_EQ(guessed.text, plain.text);
+  EXPECT_EQ(guessed.stop_reason, StopReason::eos);
+  EXPECT_EQ(guessed.timings.decoded_tokens, plain.timings.decoded_tokens);
+  EXPECT_LT(f.network->calls.size(), steps / 2);
+  EXPECT_GT(guessed.timings.right_guesses, 20);
+  EXPECT_GE(guessed.timings.guessed_tokens, guessed.timings.right_guesses);
+  EXPECT_EQ(plain.timings.guessed_tokens, 0);
+}
+
+TEST(Generate, GuessesKeepEveryLimit) {
+  for (const int64_t guesses : {0, 2, 7}) {
+    Fixture f("abcabcabcabcabcabcabcabc", 3, 20);
+    f.options.guesses = guesses;
+    EXPECT_EQ(f.generate().stop_reason, StopReason::context);
+    EXPECT_EQ(f.generate().tokens.size(), 18u);  // the last is said and not run
+    f.options.max_tokens = 8;
+    EXPECT_EQ(f.generate().text, "abcabcab");
+    f.options.stop = {"bcab"};
+    EXPECT_EQ(f.generate().text, "a");
+  }
+  Fixture f("a");
+  for (const int64_t wrong : {-1, 8}) {
+    f.options.guesses = wrong;
+    EXPECT_THROW(f.generate(), Error);
+  }
+}
+
+// The same draws from the same bits, greedy or not; the cache afterwards holds what it would hold.
+TEST(Generate, GuessesAreCheckedToTheBit) {
+  for (const char* name : {"qwen2", "gemma3", "llama"}) {
+    const auto model = open_model(tiny(name));
+    std::vector<int32_t> prompt;
+    for (int32_t i = 0; i < 40; ++i) prompt.push_back(10 + i % 4);
+    for (const float temperature : {0.f, 3.f}) {
+      GenerateOptions options;
+      options.sampling.temperature = temperature;
+      options.sampling.seed = 5;
+      options.max_tokens = 60;
+      options.ignore_eos = true;
+      Session plain(model), guessing(model);
+      const auto expected = plain.generate(prompt, options);
+      auto longer = prompt;
+      longer.insert(longer.end(), expected.tokens.begin(), expected.tokens.end());
+      const auto next = plain.generate(longer, options);
+      for (const int64_t guesses : {1, 3, 7}) {
+        options.guesses = guesses;
+        guessing.reset();
+        EXPECT_EQ(guessing.generate(prompt, options).tokens, expected.tokens) << name << ' ' << guesses;
+        EXPECT_EQ(guessing.generate(longer, options).tokens, next.tokens) << name << ' ' << guesses;
+      }
+    }
+  }
+}
+
+TEST(PromptLookup, GuessesWhatFollowedBefore) {
+  PromptLookup lookup;
+  const auto after = [&](std::vector<int32_t> text) {
+    lookup = {};
+    for (const int32_t token : text) lookup.accept(token);
+    return lookup.guess(4);
+  };
+  using Tokens = std::vector<int32_t>;
+  EXPECT_EQ(after({}), Tokens{});
+  EXPECT_EQ(after({1, 2, 3}), Tokens{});
+  EXPECT_EQ(after({1, 2, 3, 4, 5, 6, 1, 2, 3}), (Tokens{4, 5, 6, 1}));
+  EXPECT_EQ(after({9, 2, 3, 7, 1, 2, 3, 4, 8, 2, 3}), (Tokens{4, 8, 2, 3}));  // the latest of two
+  EXPECT_EQ(after({1, 2, 3, 5, 4, 2, 3, 6, 1, 2, 3}), (Tokens{5, 4, 2, 3}));  // three tell more than two
+  EXPECT_EQ(after({5, 5, 5}), (Tokens{5, 5, 5, 5}));                          // a text that goes on repeating
+  EXPECT_EQ(after({1, 2, 1, 2}), (Tokens{1, 2, 1, 2}));
+  EXPECT_EQ(lookup.guess(0), Tokens{});
 }
 
 TEST(Generate, AChatReusesItsCacheAndSaysTheSame) {

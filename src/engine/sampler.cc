@@ -58,10 +58,14 @@ Sampler::Sampler(SamplingOptions options, int64_t vocab_size)
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
-  load(logits);
+  // As large as the vocabulary, and of no use between two tokens: hundreds of samplers share it.
+  thread_local std::vector<float> scores;
+  load(logits, scores);
   const bool greedy = options_.temperature == 0;
-  const auto all = static_cast<int64_t>(scores_.size());
-  keep_largest(static_cast<size_t>(greedy ? 1 : options_.top_k == 0 ? all : std::min(options_.top_k, all)));
+  const auto all = static_cast<int64_t>(scores.size());
+  keep_largest(scores, static_cast<size_t>(greedy                ? 1
+                                           : options_.top_k == 0 ? all
+                                                                 : std::min(options_.top_k, all)));
   const Candidate& best = *std::min_element(candidates_.begin(), candidates_.end(), kLikelier);
   check(std::isfinite(best.logit), ErrorCode::kInvalidArgument, kOp,
         "the likeliest token, {}, has the logit {}: there is nothing to choose from", best.token, best.logit);
@@ -72,7 +76,7 @@ int32_t Sampler::sample(std::span<const float> logits) {
 }
 
 /// Copies the logits and applies what changes single ones.
-void Sampler::load(std::span<const float> logits) {
+void Sampler::load(std::span<const float> logits, std::vector<float>& scores) const {
   check(static_cast<int64_t>(logits.size()) == vocab_size_, ErrorCode::kInvalidArgument, kOp,
         "got {} logits for a vocabulary of {}", logits.size(), vocab_size_);
   int nan = 0;
@@ -80,32 +84,32 @@ void Sampler::load(std::span<const float> logits) {
   check(nan == 0, ErrorCode::kInvalidArgument, kOp,
         "the logits hold a NaN (the first for token {}): the model's weights or its activations are broken",
         std::find_if(logits.begin(), logits.end(), [](float x) { return x != x; }) - logits.begin());
-  scores_.assign(logits.begin(), logits.end());
-  for (const auto& [token, bias] : options_.logit_bias) scores_[static_cast<size_t>(token)] += bias;
+  scores.assign(logits.begin(), logits.end());
+  for (const auto& [token, bias] : options_.logit_bias) scores[static_cast<size_t>(token)] += bias;
   for (const auto& [token, count] : counts_) {
-    float& score = scores_[static_cast<size_t>(token)];
+    float& score = scores[static_cast<size_t>(token)];
     score = score > 0 ? score / options_.repeat_penalty : score * options_.repeat_penalty;
     score -= static_cast<float>(count) * options_.frequency_penalty + options_.presence_penalty;
   }
 }
 
 /// Fills candidates_ with the k best, likeliest first; with all, in no order, where k is their number.
-void Sampler::keep_largest(size_t k) {
+void Sampler::keep_largest(const std::vector<float>& scores, size_t k) {
   candidates_.clear();
-  const size_t n = scores_.size();
+  const size_t n = scores.size();
   if (k == n) {
     candidates_.reserve(n);
-    for (size_t i = 0; i < n; ++i) candidates_.push_back({static_cast<int32_t>(i), scores_[i]});
+    for (size_t i = 0; i < n; ++i) candidates_.push_back({static_cast<int32_t>(i), scores[i]});
     return;
   }
   // A heap with its worst on top: few scores pass it, so this is one fast walk over them.
   for (size_t i = 0; i < n; ++i) {
-    if (candidates_.size() == k && scores_[i] <= candidates_.front().logit) continue;
+    if (candidates_.size() == k && scores[i] <= candidates_.front().logit) continue;
     if (candidates_.size() == k) {
       std::pop_heap(candidates_.begin(), candidates_.end(), kLikelier);
       candidates_.pop_back();
     }
-    candidates_.push_back({static_cast<int32_t>(i), scores_[i]});
+    candidates_.push_back({static_cast<int32_t>(i), scores[i]});
     std::push_heap(candidates_.begin(), candidates_.end(), kLikelier);
   }
   std::sort(candidates_.begin(), candidates_.end(), kLikelier);

@@ -44,8 +44,9 @@ class Sampler {
     int32_t token;
     float logit;
   };
-  void load(std::span<const float> logits);
-  void keep_largest(size_t k);
+  /// scores: the logits after bias and penalties.
+  void load(std::span<const float> logits, std::vector<float>& scores) const;
+  void keep_largest(const std::vector<float>& scores, size_t k);
   void keep_top_p();
   void keep_min_p();
   int32_t draw();
@@ -56,7 +57,6 @@ class Sampler {
   std::deque<int32_t> recent_;
   std::unordered_map<int32_t, int64_t> counts_;  // of the recent tokens
   uint64_t draws_ = 0;
-  std::vector<float> scores_;          // logits after bias and penalties
   std::vector<Candidate> candidates_;  // what is left, likeliest first
 };
 

@@ -63,14 +63,23 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
         ErrorCode::kDType, kName, "takes float32, float16 or bfloat16, not q {}, k {}, v {}",
         name_of(q.dtype()), name_of(k.dtype()), name_of(v.dtype()));
   check_options(options);
-  std::vector<array> inputs{q, k, v};
+  // Keys and values are read as they are stored; the result's dtype is that of the queries.
+  std::vector<array> inputs{astype(q, promote(promote(q.dtype(), k.dtype()), v.dtype())), k, v};
   if (options.mask) {
     check_mask(*options.mask, {q.shape(0), q.shape(1), q.shape(2), k.shape(2)});
     inputs.push_back(*options.mask);
   }
-  return array::make({q.shape(0), q.shape(1), q.shape(2), v.shape(3)}, q.dtype(), kScaledDotProductAttention,
+  if (options.sinks) {
+    check(options.sinks->ndim() == 1 && options.sinks->size() == q.shape(1), ErrorCode::kShape, kName,
+          "sinks of shape {} do not fit {} heads", options.sinks->shape(), q.shape(1));
+    check(is_floating(options.sinks->dtype()), ErrorCode::kDType, kName, "takes float sinks, not {}",
+          name_of(options.sinks->dtype()));
+    inputs.push_back(astype(*options.sinks, DType::float32));
+  }
+  const DType dtype = inputs[0].dtype();
+  return array::make({q.shape(0), q.shape(1), q.shape(2), v.shape(3)}, dtype, kScaledDotProductAttention,
                      AttentionParams{options.scale, options.causal, options.window, options.softcap,
-                                     options.mask.has_value()},
+                                     options.mask.has_value(), options.sinks.has_value()},
                      std::move(inputs));
 }
 
@@ -107,6 +116,9 @@ std::vector<array> attention_fallback(const Node& node, std::span<const array> i
   const int64_t kv_heads = inputs[1].shape(1), keys = inputs[1].shape(2), dim = inputs[2].shape(3);
   const Shape groups{batch, kv_heads, heads / kv_heads, queries, keys};
   const Shape result{batch, heads, queries, dim};
+  // A head's sink beside its scores, or nothing.
+  std::optional<array> sinks;
+  if (p.has_sinks) sinks = reshape(inputs.back(), {1, kv_heads, heads / kv_heads, 1, 1});
   if (keys == 0) return {zeros(result, q.dtype())};
 
   const array scaled = multiply(astype(q, DType::float32), array(p.scale));
@@ -118,11 +130,13 @@ std::vector<array> attention_fallback(const Node& node, std::span<const array> i
   scores = hide(scores, p, groups, inputs);
   // A row that sees nothing: its maximum is -inf, and its sum 0.
   const std::vector<int> last{-1};
-  const array top = max(scores, last, true);
+  array top = max(scores, last, true);
+  if (sinks) top = maximum(top, *sinks);
   const array zero(0.0f), one(1.0f);
   const array base = where(equal(top, array(-std::numeric_limits<float>::infinity())), zero, top);
   const array weights = exp(subtract(scores, base));
-  const array total = sum(weights, last, true);
+  array total = sum(weights, last, true);
+  if (sinks) total = add(total, exp(subtract(*sinks, base)));
   const array out = divide(matmul(weights, v), where(equal(total, zero), one, total));
   return {astype(reshape(out, result), q.dtype())};
 }

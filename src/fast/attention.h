@@ -11,13 +11,15 @@ struct AttentionOptions {
   int64_t window = 0;              // 0: none; else it sees key j only if its position - j < window
   float softcap = 0;               // 0: none; else scores become softcap * tanh(score / softcap)
   std::optional<array> mask = {};  // added to the scores, or bool (true: seen); broadcast to (B, Hq, T, S)
+  /// (Hq): one more score a head, which takes its share of the weights and gives nothing (arXiv:2309.17453).
+  std::optional<array> sinks = {};
 };
 
 /// softmax(softcap(scale q k^T) + mask) v, without ever storing the scores. Query heads h * G .. h * G + G -
-/// 1 share key head h, G = Hq / Hkv. A query that sees no key gives zeros. shapes  q (B, Hq, T, D), k (B,
-/// Hkv, S, D), v (B, Hkv, S, Dv) -> (B, Hq, T, Dv) dtype   q float32, float16 or bfloat16, whose dtype is the
-/// result's; k and v each float32, float16 or
-///         bfloat16; all sums are f32. The mask is bool or any of these
+/// 1 share key head h, G = Hq / Hkv. A query that sees no key gives zeros.
+/// shapes  q (B, Hq, T, D), k (B, Hkv, S, D), v (B, Hkv, S, Dv) -> (B, Hq, T, Dv)
+/// dtype   q, k and v each float32, float16 or bfloat16; the result has what they promote to; all sums are
+///         f32. The mask is bool or any of these, sinks are any real float
 /// order   the result does not depend on the number of threads
 /// throws  Shape where these do not fit together, Hq is no multiple of Hkv, or the mask does not broadcast;
 ///         DType; InvalidArgument for a scale that is not finite, a negative window, a window without causal,
@@ -31,14 +33,15 @@ struct AttentionParams {
   bool causal;
   int64_t window;
   float softcap;
-  bool has_mask;  // the fourth input
+  bool has_mask;   // the fourth input
+  bool has_sinks;  // the last, (Hq) float32
 };
 
 std::vector<array> attention_fallback(const Node& node, std::span<const array> inputs);
 
 inline constexpr OpInfo kScaledDotProductAttention{
     .name = "scaled_dot_product_attention",
-    .args = "q, k, v, mask",
+    .args = "q, k, v, mask, sinks",
     .doc = "softmax(scale q k^T + mask) v, without storing the scores.",
     .dtype = DTypeRule::same,
     .fallback = attention_fallback,

@@ -62,6 +62,8 @@ std::vector<double> naive(const Case& c, const Inputs& in) {
     if (m.dtype() == DType::bool_)
       for (double& x : mask) x = x != 0 ? 0 : -std::numeric_limits<double>::infinity();
   }
+  const std::vector<double> sinks =
+      c.options.sinks ? testing::as_doubles(*c.options.sinks) : std::vector<double>();
   std::vector<double> out;
   std::vector<double> p(static_cast<size_t>(c.keys));
   for (int64_t b = 0; b < c.batch; ++b)
@@ -81,6 +83,11 @@ std::vector<double> naive(const Case& c, const Inputs& in) {
           if (!sees(c, t, j)) s = -std::numeric_limits<double>::infinity();
           p[static_cast<size_t>(j)] = s;
           top = std::max(top, s);
+        }
+        if (!sinks.empty() && !std::isinf(top)) {
+          const double sink = sinks[static_cast<size_t>(h)];
+          top = std::max(top, sink);
+          total = std::exp(sink - top);
         }
         for (double& x : p) {
           x = std::isinf(top) ? 0 : std::exp(x - top);
@@ -190,6 +197,53 @@ TEST(Attention, Masks) {
   }
 }
 
+TEST(Attention, Sinks) {
+  // Below the scores, among them, far above them; the long contexts are cut into ranges.
+  const array sinks({-30.0f, 0.5f, 2.0f, 100.0f});
+  for (const int64_t t : {1, 5, 130})
+    for (const int64_t s : {130, 2000})
+      for (const DType d : {DType::float32, DType::float16})
+        check_case({.queries = t,
+                    .keys = s,
+                    .q = d,
+                    .kv = d,
+                    .options = {.scale = 0.125f, .causal = true, .window = 100, .sinks = sinks}});
+  check_case({.queries = 3, .keys = 0, .options = {.scale = 1.0f, .sinks = sinks}});
+  check_case({.queries = 2,
+              .options = {.scale = 1, .softcap = 3, .mask = random_array({2, 64}, 9), .sinks = sinks}});
+}
+
+TEST(Attention, FewQueriesGetTheBitsThatEachGetsAlone) {
+  for (const int64_t heads : {4, 14})
+    for (const int64_t keys : {9, 255, 260, 2050, 9000})
+      for (const int64_t window : {0, 300}) {
+        const Case c{.heads = heads, .queries = 8, .keys = keys, .kv = DType::float16};
+        const Inputs in = inputs_of(c);
+        AttentionOptions options{.scale = 0.125f, .causal = true, .window = window, .softcap = 20};
+        options.sinks = random_array({heads}, 5);
+        const auto part = [](const array& x, int64_t begin, int64_t end) {
+          return slice(x, {0, 0, begin, 0}, {1, x.shape(1), end, x.shape(3)});
+        };
+        const array together = run(in, options);
+        for (int64_t t = 0; t < 8; ++t) {
+          const int64_t seen = keys - 7 + t;
+          const Inputs alone{part(in.q, t, t + 1), part(in.k, 0, seen), part(in.v, 0, seen)};
+          EXPECT_EQ(testing::as_doubles(run(alone, options)), testing::as_doubles(part(together, t, t + 1)))
+              << heads << " heads, query " << t << " of " << keys << " keys, window " << window;
+        }
+      }
+}
+
+TEST(Attention, ResultHasWhatTheInputsPromoteTo) {
+  const auto dtype_for = [](DType q, DType kv) {
+    return run(inputs_of({.q = q, .kv = kv}), {.scale = 1.0f}).dtype();
+  };
+  EXPECT_EQ(dtype_for(DType::float16, DType::float16), DType::float16);
+  EXPECT_EQ(dtype_for(DType::float32, DType::float16), DType::float32);
+  EXPECT_EQ(dtype_for(DType::float16, DType::float32), DType::float32);
+  EXPECT_EQ(dtype_for(DType::bfloat16, DType::float16), DType::float32);
+}
+
 TEST(Attention, RowsThatSeeNothingAreZero) {
   // More queries than keys: the first ones stand before the first key.
   check_case({.queries = 5, .keys = 3});
@@ -261,7 +315,9 @@ TEST(Attention, FallbackGivesTheSame) {
   for (const int64_t t : {1, 6, 30}) {
     AttentionOptions options{.scale = 0.2f, .causal = true, .window = 13, .softcap = 5.0f};
     options.mask = random_array({4, 1, 40}, 4);
-    for (const AttentionOptions& o : {options, AttentionOptions{.scale = 0.1f, .causal = true}}) {
+    AttentionOptions with_sinks = options;
+    with_sinks.sinks = array({0.5f, -1.0f, 3.0f, 0.0f});
+    for (const AttentionOptions& o : {options, with_sinks, AttentionOptions{.scale = 0.1f, .causal = true}}) {
       const Inputs in = inputs_of({.queries = t, .keys = 40, .kv = DType::float16});
       const array lazy = run(in, o);
       const auto composed = attention_fallback(*lazy.node(), lazy.node()->inputs);
@@ -296,6 +352,9 @@ TEST(Attention, RefusesWhatDoesNotFit) {
   refuse(ErrorCode::kShape, q, k, v, {.scale = 1.0f, .mask = zeros({2, 4})});
   refuse(ErrorCode::kShape, q, k, v, {.scale = 1.0f, .mask = zeros({1, 1, 4, 2, 5})});
   refuse(ErrorCode::kDType, q, k, v, {.scale = 1.0f, .mask = zeros({2, 5}, DType::int32)});
+  refuse(ErrorCode::kShape, q, k, v, {.scale = 1.0f, .sinks = zeros({2})});
+  refuse(ErrorCode::kShape, q, k, v, {.scale = 1.0f, .sinks = zeros({4, 1})});
+  refuse(ErrorCode::kDType, q, k, v, {.scale = 1.0f, .sinks = zeros({4}, DType::int32)});
 }
 
 }  // namespace

@@ -11,12 +11,11 @@
 namespace uma {
 namespace {
 
-array check_vector(const array& v, const array& x, std::string_view name) {
+void check_vector(const array& v, const array& x, std::string_view name) {
   check(v.ndim() == 1 && v.shape(0) == x.shape(-1), ErrorCode::kShape, "layer_norm",
         "{} of shape {} does not fit the last axis of x, of shape {}", name, v.shape(), x.shape());
   check(is_floating(v.dtype()), ErrorCode::kDType, "layer_norm", "takes a float {}, not {}", name,
         name_of(v.dtype()));
-  return astype(v, x.dtype() == DType::float64 ? DType::float64 : DType::float32);
 }
 
 }  // namespace
@@ -27,11 +26,22 @@ array layer_norm(const array& x, const std::optional<array>& weight, const std::
   check(is_floating(x.dtype()), ErrorCode::kDType, "layer_norm", "takes float arrays, not {}",
         name_of(x.dtype()));
   check(eps >= 0, ErrorCode::kInvalidArgument, "layer_norm", "eps must not be negative, and is {}", eps);
-  std::vector<array> inputs{x};
-  if (weight) inputs.push_back(check_vector(*weight, x, "weight"));
-  if (bias) inputs.push_back(check_vector(*bias, x, "bias"));
-  return array::make(x.shape(), x.dtype(), kLayerNorm,
-                     LayerNormParams{eps, weight.has_value(), bias.has_value()}, std::move(inputs));
+  DType dtype = x.dtype();
+  if (weight) {
+    check_vector(*weight, x, "weight");
+    dtype = promote(dtype, weight->dtype());
+  }
+  if (bias) {
+    check_vector(*bias, x, "bias");
+    if (weight) dtype = promote(dtype, bias->dtype());  // alone it promotes nothing, as in MLX
+  }
+  // One dtype of weights for the kernels: what they accumulate in.
+  const DType wide = dtype == DType::float64 ? DType::float64 : DType::float32;
+  std::vector<array> inputs{astype(x, dtype)};
+  if (weight) inputs.push_back(astype(*weight, wide));
+  if (bias) inputs.push_back(astype(*bias, wide));
+  return array::make(x.shape(), dtype, kLayerNorm, LayerNormParams{eps, weight.has_value(), bias.has_value()},
+                     std::move(inputs));
 }
 
 std::vector<array> layer_norm_fallback(const Node& node, std::span<const array> inputs) {

@@ -8,8 +8,8 @@ namespace uma {
 /// Layer norm over the last axis: y = (x - mean) / sqrt(variance + eps) * weight + bias. The variance is
 /// the mean of (x - mean)^2, in two passes, so a large mean costs no digits.
 /// shapes  x (..., D), weight and bias (D) or none -> (..., D)
-/// dtype   x any real float, weight and bias x's or float32; the result is x's. Accumulates in f32 (f64 for
-///         f64)
+/// dtype   x, weight and bias any real float; the result has what they promote to (x's where only a bias is
+///         given, as in MLX). Accumulates in f32 (f64 for f64)
 /// throws  Shape for a 0-d x or a weight or bias that is not (D,); DType; InvalidArgument for eps < 0 or NaN
 /// source  Ba, Kiros & Hinton 2016, arXiv:1607.06450
 array layer_norm(const array& x, const std::optional<array>& weight, const std::optional<array>& bias,

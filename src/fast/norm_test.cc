@@ -144,9 +144,9 @@ TEST(Norms, WriteOverAnInputNobodyElseHolds) {
 }
 
 TEST(Norms, FallbackGivesTheSame) {
-  const array w = random_array({50}, 2), b = random_array({50}, 3);
   for (const DType dtype : kFloats) {
-    const array x = random_array({4, 50}, 1, dtype);
+    const array x = random_array({4, 50}, 1, dtype), w = random_array({50}, 2, dtype),
+                b = random_array({50}, 3, dtype);
     const array rms = rms_norm(x, w, 1e-5f), layer = layer_norm(x, w, b, 1e-5f),
                 bare = layer_norm(x, {}, b, 1e-5f);
     for (const array& y : {rms, layer, bare}) {
@@ -155,6 +155,20 @@ TEST(Norms, FallbackGivesTheSame) {
       expect_close(as_doubles(y), as_doubles(composed[0]), 4 * tolerance(dtype));
     }
   }
+}
+
+TEST(Norms, HaveWhatTheArraysPromoteTo) {
+  const array half = random_array({2, 8}, 1, DType::float16), brain = random_array({8}, 2, DType::bfloat16),
+              wide = random_array({8}, 3);
+  EXPECT_EQ(rms_norm(half, {}, 1e-5f).dtype(), DType::float16);
+  EXPECT_EQ(rms_norm(half, astype(wide, DType::float16), 1e-5f).dtype(), DType::float16);
+  EXPECT_EQ(rms_norm(half, brain, 1e-5f).dtype(), DType::float32);
+  EXPECT_EQ(layer_norm(half, wide, {}, 1e-5f).dtype(), DType::float32);
+  EXPECT_EQ(layer_norm(half, astype(wide, DType::float16), wide, 1e-5f).dtype(), DType::float32);
+  EXPECT_EQ(layer_norm(half, {}, wide, 1e-5f).dtype(), DType::float16);
+  // Promoting first loses nothing.
+  EXPECT_EQ(as_doubles(rms_norm(half, wide, 1e-5f)),
+            as_doubles(rms_norm(astype(half, DType::float32), wide, 1e-5f)));
 }
 
 TEST(Norms, RefuseWhatDoesNotFit) {

@@ -166,6 +166,106 @@ array dequantize(const array& w, const array& scales, const std::optional<array>
                 d);
 }
 
+namespace {
+
+PackedFormat affine_format(const Node& node) {
+  const PackedFormat& format = node.params<PackedParams>().format;
+  check(format.mode == PackedMode::affine, ErrorCode::kNoKernel, node.op->name,
+        "has a composition in the affine mode only, not in {}", name_of(format.mode));
+  return format;
+}
+
+/// (..., K) -> (..., K / group, group), and back.
+array split_groups(const array& x, int group) {
+  Shape shape = x.shape();
+  shape.back() /= group;
+  shape.push_back(group);
+  return reshape(x, shape);
+}
+array join_groups(const array& x) {
+  Shape shape(x.shape().begin(), x.shape().end() - 1);
+  shape.back() *= x.shape(-1);
+  return reshape(x, shape);
+}
+
+/// The bits of 32-bit numbers, lowest first: (..., n) -> (..., n, count).
+array split_bits(const array& x, int count) {
+  const array places = arange(0, count, 1, DType::uint32);
+  return bitwise_and(right_shift(expand_dims(x, {-1}), places), array(uint32_t{1}));
+}
+array join_bits(const array& bits) {
+  const array places = arange(0, static_cast<double>(bits.shape(-1)), 1, DType::uint32);
+  return astype(sum(left_shift(bits, places), {-1}), DType::uint32);
+}
+/// A row of codes is a stream of bits, and so is a row of words.
+array restream(const array& x, int from, int to) {
+  Shape shape = x.shape();
+  shape.back() = x.shape(-1) * from / to;
+  shape.push_back(to);
+  return join_bits(reshape(split_bits(x, from), shape));
+}
+
+}  // namespace
+
+std::vector<array> packed_quantize_fallback(const Node& node, std::span<const array> inputs) {
+  const PackedFormat format = affine_format(node);
+  const std::vector<int> last{-1};
+  const auto most = static_cast<float>((1 << format.bits) - 1);
+  const array zero(0.0f), top(most);
+  const array w = split_groups(astype(inputs[0], DType::float32), format.group);
+  const array low = min(w, last, true), high = max(w, last, true);
+  const array low_is_larger = greater(abs(low), abs(high));
+  array scale = maximum(divide(subtract(high, low), top), array(1e-7f));
+  scale = where(low_is_larger, scale, negative(scale));
+  // The end of a group that is larger in magnitude is a code's own value.
+  const array edge = where(low_is_larger, low, high);
+  const array code_of_edge = round(divide(edge, scale));
+  const array at_zero = equal(code_of_edge, zero);
+  scale = where(at_zero, scale, divide(edge, where(at_zero, array(1.0f), code_of_edge)));
+  const array bias = where(at_zero, zero, edge);
+  const array codes = clip(round(divide(subtract(w, bias), scale)), zero, top);
+  const DType dtype = inputs[0].dtype();
+  return {restream(join_groups(astype(codes, DType::uint32)), format.bits, 32),
+          astype(squeeze(scale, {-1}), dtype), astype(squeeze(bias, {-1}), dtype)};
+}
+
+std::vector<array> packed_dequantize_fallback(const Node& node, std::span<const array> inputs) {
+  const PackedFormat format = affine_format(node);
+  const array codes = astype(restream(inputs[0], 32, format.bits), DType::float32);
+  const array scales = expand_dims(astype(inputs[1], DType::float32), {-1});
+  const array biases = expand_dims(astype(inputs[2], DType::float32), {-1});
+  return {join_groups(add(multiply(split_groups(codes, format.group), scales), biases))};
+}
+
+std::pair<std::vector<array>, std::vector<int>> packed_quantize_vmap(const Node& node,
+                                                                     std::span<const array> inputs,
+                                                                     std::span<const int> axes) {
+  std::vector<array> parts = quantize(moveaxis(inputs[0], axes[0], 0), node.params<PackedParams>().format);
+  std::vector<int> out_axes(parts.size(), 0);
+  return {std::move(parts), std::move(out_axes)};
+}
+
+std::pair<std::vector<array>, std::vector<int>> packed_dequantize_vmap(const Node& node,
+                                                                       std::span<const array> inputs,
+                                                                       std::span<const int> axes) {
+  int64_t batch = 1;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (axes[i] >= 0) batch = inputs[i].shape(axes[i]);
+  std::vector<array> moved;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (axes[i] >= 0) {
+      moved.push_back(moveaxis(inputs[i], axes[i], 0));
+    } else {
+      Shape shape = inputs[i].shape();
+      shape.insert(shape.begin(), batch);
+      moved.push_back(broadcast_to(inputs[i], shape));
+    }
+  }
+  std::optional<array> biases;
+  if (moved.size() > 2) biases = moved[2];
+  return {{dequantize(moved[0], moved[1], biases, node.params<PackedParams>().format, DType::float32)}, {0}};
+}
+
 array gather_qmm(const array& x, const array& w, const array& scales, const std::optional<array>& biases,
                  const std::optional<array>& lhs_indices, const std::optional<array>& rhs_indices,
                  bool transpose, const PackedFormat& format) {

@@ -71,16 +71,29 @@ struct PackedParams {
   PackedFormat format;
 };
 
+// Compositions of the affine mode, which alone has derivatives: of scales and biases, and of what they are
+// made from. throw NoKernel in another mode
+std::vector<array> packed_quantize_fallback(const Node& node, std::span<const array> inputs);
+std::vector<array> packed_dequantize_fallback(const Node& node, std::span<const array> inputs);
 std::vector<array> packed_matmul_fallback(const Node& node, std::span<const array> inputs);
+// Both work row by row, whatever the axes before.
+std::pair<std::vector<array>, std::vector<int>> packed_quantize_vmap(const Node&, std::span<const array>,
+                                                                     std::span<const int>);
+std::pair<std::vector<array>, std::vector<int>> packed_dequantize_vmap(const Node&, std::span<const array>,
+                                                                       std::span<const int>);
 
 inline constexpr OpInfo kPackedQuantize{.name = "quantize",
                                         .args = "w",
                                         .doc = "A matrix packed into codes and scales.",
-                                        .dtype = DTypeRule::custom};
+                                        .dtype = DTypeRule::custom,
+                                        .vmap = packed_quantize_vmap,
+                                        .fallback = packed_quantize_fallback};
 inline constexpr OpInfo kPackedDequantize{.name = "packed_dequantize",
                                           .args = "w, scales, biases",
                                           .doc = "A packed matrix as floats.",
-                                          .dtype = DTypeRule::custom};
+                                          .dtype = DTypeRule::custom,
+                                          .vmap = packed_dequantize_vmap,
+                                          .fallback = packed_dequantize_fallback};
 inline constexpr OpInfo kPackedMatmul{.name = "packed_matmul",
                                       .args = "x, lhs, rhs, w, scales, biases",
                                       .doc = "x[lhs] w[rhs]^T for packed matrices.",

@@ -15,16 +15,19 @@ array rms_norm(const array& x, const std::optional<array>& weight, float eps) {
   check(is_floating(x.dtype()), ErrorCode::kDType, "rms_norm", "takes float arrays, not {}",
         name_of(x.dtype()));
   check(eps >= 0, ErrorCode::kInvalidArgument, "rms_norm", "eps must not be negative, and is {}", eps);
-  std::vector<array> inputs{x};
+  DType dtype = x.dtype();
+  std::vector<array> inputs;
   if (weight) {
     check(weight->ndim() == 1 && weight->shape(0) == x.shape(-1), ErrorCode::kShape, "rms_norm",
           "weight of shape {} does not fit the last axis of x, of shape {}", weight->shape(), x.shape());
     check(is_floating(weight->dtype()), ErrorCode::kDType, "rms_norm", "takes a float weight, not {}",
           name_of(weight->dtype()));
+    dtype = promote(dtype, weight->dtype());
     // One dtype of weights for the kernels: what they accumulate in.
-    inputs.push_back(astype(*weight, x.dtype() == DType::float64 ? DType::float64 : DType::float32));
+    inputs.push_back(astype(*weight, dtype == DType::float64 ? DType::float64 : DType::float32));
   }
-  return array::make(x.shape(), x.dtype(), kRmsNorm, RmsNormParams{eps}, std::move(inputs));
+  inputs.insert(inputs.begin(), astype(x, dtype));
+  return array::make(x.shape(), dtype, kRmsNorm, RmsNormParams{eps}, std::move(inputs));
 }
 
 std::vector<array> rms_norm_fallback(const Node& node, std::span<const array> inputs) {

@@ -7,7 +7,7 @@ namespace uma {
 
 /// Root-mean-square norm over the last axis: y = x / sqrt(mean(x^2) + eps) * weight.
 /// shapes  x (..., D), weight (D) or none -> (..., D)
-/// dtype   x any real float, weight x's or float32; the result is x's. Accumulates in f32 (f64 for f64)
+/// dtype   x and weight any real float; the result has what they promote to. Accumulates in f32 (f64 for f64)
 /// error   <= 4 ULP of f32 against f64, then one rounding to the dtype
 /// throws  Shape for a 0-d x or a weight that is not (D,); DType; InvalidArgument for eps < 0 or NaN
 /// source  Zhang & Sennrich 2019, arXiv:1910.07467

@@ -17,19 +17,25 @@ namespace uma {
 /// source  Su et al. 2021, arXiv:2104.09864
 array rope(const array& x, int dims, bool traditional, float base, float scale, int64_t offset,
            const std::optional<array>& freqs = {});
+/// The same with positions that are not known yet, or differ from one sequence to the next.
+/// shapes  offset () or (1), or (B) for x (B, ..., T, D); of any integer dtype
+array rope(const array& x, int dims, bool traditional, float base, float scale, const array& offset,
+           const std::optional<array>& freqs = {});
 
 struct RopeParams {
   int dims;
   bool traditional;
-  float base;  // unused where freqs is the second input
+  float base;  // unused where there are freqs
   float scale;
-  int64_t offset;
+  int64_t offset;   // unused where the offset is an array
+  bool has_freqs;   // the second input
+  bool has_offset;  // the last input, (1) or (B) int64
 };
 
 std::vector<array> rope_fallback(const Node& node, std::span<const array> inputs);
 
 inline constexpr OpInfo kRope{.name = "rope",
-                              .args = "x, freqs",
+                              .args = "x, freqs, offset",
                               .doc = "Rotary position embedding of the first dims features.",
                               .dtype = DTypeRule::same,
                               .fallback = rope_fallback,

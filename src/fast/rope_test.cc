@@ -7,6 +7,7 @@
 
 #include "base/thread_pool.h"
 #include "fast/testing.h"
+#include "ops/indexing.h"
 #include "ops/shape.h"
 
 namespace uma {
@@ -143,6 +144,28 @@ TEST(Rope, TurnsInPlaceWhereNobodyElseHoldsTheInput) {
   EXPECT_EQ(kept.to_vector<float>(), before);
 }
 
+TEST(Rope, EachSequenceHasAnOffsetOfItsOwn) {
+  const array x = random_array({3, 2, 5, 64}, 1), swapped = swapaxes(random_array({3, 5, 2, 64}, 2), 1, 2);
+  const array freqs = Case{.freqs = true}.denominators().value();
+  const int64_t offsets[] = {7, 0, 100000};
+  const array at = array({int32_t{7}, 0, 100000});
+  for (const bool traditional : {false, true})
+    for (const array& in : {x, swapped})
+      for (const std::optional<array>& f : {std::optional<array>(), std::optional<array>(freqs)}) {
+        const array y = rope(in, 64, traditional, 1e4f, 1, at, f);
+        const auto composed = rope_fallback(*y.node(), y.node()->inputs);
+        expect_close(as_doubles(composed[0]), as_doubles(y), 3e-7);
+        for (int64_t b = 0; b < 3; ++b) {
+          const array one = slice(in, {b, 0, 0, 0}, {b + 1, 2, 5, 64});
+          EXPECT_EQ(as_doubles(slice(y, {b, 0, 0, 0}, {b + 1, 2, 5, 64})),
+                    as_doubles(rope(one, 64, traditional, 1e4f, 1, offsets[b], f)));
+        }
+        // One for all.
+        EXPECT_EQ(as_doubles(rope(in, 64, traditional, 1e4f, 1, array(7), f)),
+                  as_doubles(rope(in, 64, traditional, 1e4f, 1, 7, f)));
+      }
+}
+
 TEST(Rope, FallbackGivesTheSame) {
   for (const bool traditional : {false, true})
     for (const bool freqs : {false, true})
@@ -181,6 +204,13 @@ TEST(Rope, RefusesWhatDoesNotFit) {
   refuse(ErrorCode::kShape, x, 8, 1e4f, 1, 0, random_array({3}, 1));
   refuse(ErrorCode::kShape, x, 8, 1e4f, 1, 0, random_array({1, 4}, 1));
   refuse(ErrorCode::kDType, x, 8, 1e4f, 1, 0, random_array({4}, 1, DType::int32));
+  const auto refuse_offset = [&](ErrorCode code, const array& a, const array& offset) {
+    expect_error(code, [&] { rope(a, 8, false, 1e4f, 1, offset); });
+  };
+  refuse_offset(ErrorCode::kDType, x, array(1.0f));
+  refuse_offset(ErrorCode::kShape, x, array({1, 2, 3}));
+  refuse_offset(ErrorCode::kShape, x, array({1, 2}, {2, 1}));
+  refuse_offset(ErrorCode::kShape, random_array({3, 8}, 1), array({1, 2, 3}));
 }
 
 }  // namespace

@@ -1,7 +1,10 @@
 // Derivatives and vmap of the fused ops: through their fallbacks, or by rules of their own.
+#include <algorithm>
+
 #include "fast/activation.h"
 #include "fast/attention.h"
 #include "fast/layer_norm.h"
+#include "fast/packed.h"
 #include "fast/quantized.h"
 #include "fast/rms_norm.h"
 #include "fast/rope.h"
@@ -75,6 +78,15 @@ TEST(FastRules, Rope) {
   }
 }
 
+TEST(FastRules, RopeOfSequences) {
+  const Fn f = [=](const std::vector<array>& v) { return rope(v[0], 4, false, 1e4f, 1.0f, array({3, 9})); };
+  expect_f32_derivatives(f, {f32({2, 3, 6}, 1)});
+  expect_vmap(f, {f32({2, 3, 4, 6}, 2)}, {2}, 1e-6);
+  // Over the offsets themselves.
+  const Fn at = [](const std::vector<array>& v) { return rope(v[0], 4, false, 1e4f, 1.0f, v[1]); };
+  expect_vmap(at, {f32({1, 2, 3, 6}, 1), array({3, 0, 9})}, {-1, 0}, 1e-6);
+}
+
 TEST(FastRules, Attention) {
   const auto f = [](AttentionOptions options) {
     return Fn(
@@ -86,6 +98,53 @@ TEST(FastRules, Attention) {
   for (const AttentionOptions& options : all) {
     expect_f32_derivatives(f(options), x);
     expect_vmap(f(options), {f32({1, 4, 2, 3, 8}, 4), x[1], f32({1, 2, 5, 8, 2}, 5)}, {2, -1, 4}, 1e-5);
+  }
+}
+
+TEST(FastRules, AttentionSinks) {
+  const Fn f = [](const std::vector<array>& v) {
+    return scaled_dot_product_attention(v[0], v[1], v[2], {.scale = 0.3f, .sinks = v[3]});
+  };
+  expect_f32_derivatives(f, {f32({1, 4, 3, 8}, 1), f32({1, 2, 5, 8}, 2), f32({1, 2, 5, 8}, 3), f32({4}, 4)});
+}
+
+TEST(FastRules, PackedMatrices) {
+  for (const int bits : {2, 3, 4, 5, 6, 8}) {
+    SCOPED_TRACE(bits);
+    const PackedFormat format{PackedMode::affine, 32, bits};
+    const array full = f32({3, 64}, 1), x = f32({2, 64}, 2);
+    const std::vector<array> packed = quantize(full, format);
+    const Fn unpack = [&](const std::vector<array>& v) { return dequantize(packed[0], v[0], v[1], format); };
+    expect_f32_derivatives(unpack, {packed[1], packed[2]});
+    expect_f32_derivatives(
+        [&](const std::vector<array>& v) {
+          return quantized_matmul(v[0], packed[0], v[1], v[2], true, format);
+        },
+        {x, packed[1], packed[2]});
+    // The compositions are the kernels' values: of codes and scales, and of the matrix again.
+    const array lazy = quantize(full, format)[0];
+    const auto composed = packed_quantize_fallback(*lazy.node(), lazy.node()->inputs);
+    EXPECT_EQ(composed[0].to_vector<uint32_t>(), packed[0].to_vector<uint32_t>());
+    EXPECT_EQ(values_of(composed[1]), values_of(packed[1]));
+    EXPECT_EQ(values_of(composed[2]), values_of(packed[2]));
+    // A scale follows the ends of its group, and no other element.
+    const array g =
+        vjp([&](const std::vector<array>& v) { return std::vector<array>{quantize(v[0], format)[1]}; },
+            {full}, {broadcast_to(array(1.f), {3, 2})})
+            .second[0];
+    const auto slopes = values_of(g);
+    EXPECT_EQ(std::count_if(slopes.begin(), slopes.end(), [](double v) { return v != 0; }), 3 * 2 * 1);
+
+    const Fn pack = [&](const std::vector<array>& v) { return quantize(v[0], format)[0]; };
+    expect_vmap(pack, {f32({3, 5, 64}, 3)}, {1});
+    expect_vmap([&](const std::vector<array>& v) { return dequantize(v[0], v[1], packed[2], format); },
+                {broadcast_to(expand_dims(packed[0], {1}), {3, 4, 2 * bits}), f32({4, 3, 2}, 4)}, {1, 0},
+                1e-6);
+    expect_vmap(
+        [&](const std::vector<array>& v) {
+          return quantized_matmul(v[0], packed[0], v[1], packed[2], true, format);
+        },
+        {f32({2, 64, 4}, 5), f32({4, 3, 2}, 4)}, {2, 0}, 1e-5);
   }
 }
 

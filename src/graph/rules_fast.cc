@@ -16,13 +16,19 @@ Arrays layer_norm_rule(const Node& node, Inputs x, const Rebuilding&) {
 }
 Arrays rope_rule(const Node& node, Inputs x, const Rebuilding&) {
   const auto& p = node.params<RopeParams>();
-  return {rope(x[0], p.dims, p.traditional, p.base, p.scale, p.offset, maybe(x, 1))};
+  check(x.size() == size_t{1} + p.has_freqs + p.has_offset, ErrorCode::kShape, "rope", "has {} inputs",
+        x.size());
+  const std::optional<array> freqs = maybe(x, 1, p.has_freqs);
+  if (p.has_offset) return {rope(x[0], p.dims, p.traditional, p.base, p.scale, x.back(), freqs)};
+  return {rope(x[0], p.dims, p.traditional, p.base, p.scale, p.offset, freqs)};
 }
 Arrays attention_rule(const Node& node, Inputs x, const Rebuilding&) {
   const auto& p = node.params<AttentionParams>();
-  check(x.size() == size_t{3} + p.has_mask, ErrorCode::kShape, node.op->name, "has {} inputs", x.size());
+  check(x.size() == size_t{3} + p.has_mask + p.has_sinks, ErrorCode::kShape, node.op->name, "has {} inputs",
+        x.size());
   return {scaled_dot_product_attention(x[0], x[1], x[2],
-                                       {p.scale, p.causal, p.window, p.softcap, maybe(x, 3, p.has_mask)})};
+                                       {p.scale, p.causal, p.window, p.softcap, maybe(x, 3, p.has_mask),
+                                        maybe(x, p.has_mask ? 4 : 3, p.has_sinks)})};
 }
 Arrays quantized_matmul_rule(const Node& node, Inputs x, const Rebuilding&) {
   const auto& p = node.params<QuantizedMatmulParams>();
@@ -61,12 +67,14 @@ void add_fast(Table& t) {
       row<LayerNormParams, &LayerNormParams::eps, &LayerNormParams::has_weight, &LayerNormParams::has_bias>(
           layer_norm_rule)
           .takes(1, 3);
-  t[&kRope] = row<RopeParams, &RopeParams::dims, &RopeParams::traditional, &RopeParams::base,
-                  &RopeParams::scale, &RopeParams::offset>(rope_rule)
-                  .takes(1, 2);
+  t[&kRope] =
+      row<RopeParams, &RopeParams::dims, &RopeParams::traditional, &RopeParams::base, &RopeParams::scale,
+          &RopeParams::offset, &RopeParams::has_freqs, &RopeParams::has_offset>(rope_rule)
+          .takes(1, 3);
   using A = AttentionParams;
   t[&kScaledDotProductAttention] =
-      row<A, &A::scale, &A::causal, &A::window, &A::softcap, &A::has_mask>(attention_rule).takes(3, 4);
+      row<A, &A::scale, &A::causal, &A::window, &A::softcap, &A::has_mask, &A::has_sinks>(attention_rule)
+          .takes(3, 5);
   t[&kSiluMul] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{silu_mul(x[0], x[1])}; });
   t[&kGeluTanhMul] =
       plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{gelu_tanh_mul(x[0], x[1])}; });

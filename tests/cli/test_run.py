@@ -41,6 +41,16 @@ class Run(CliTest):
         self.assertEqual(self.answer(*draw, "--seed", str(drawn["seed"]))["tokens"], drawn["tokens"])
         self.assertEqual(self.answer(*draw, "--seed", str(2**64 - 1))["seed"], 2**64 - 1)
 
+    def test_guesses_change_nothing_but_time(self):
+        for sampling in (("--temp", "0"), ("--temp", "3", "--seed", "4")):
+            words = ("one two one two one two", *sampling, "--max-tokens", "60", "--logit-bias", f"{TINY_EOS}=-inf")
+            plain = self.answer(*words)
+            guessed = self.answer(*words, "--guess", "5")
+            self.assertEqual(guessed["tokens"], plain["tokens"])
+            self.assertEqual(plain["timings"]["guessed_tokens"], 0)
+            self.assertLessEqual(guessed["timings"]["right_guesses"], guessed["timings"]["guessed_tokens"])
+        self.fails("run", TINY, "hello", "--guess", "8", code=2)
+
     def test_max_tokens(self):
         for n in (0, 1, 5):
             answer = self.answer("hello", "--temp", "0", "--max-tokens", str(n))

@@ -20,6 +20,9 @@ namespace {
 constexpr int64_t kMinSplit = 256;
 // Enough tiles to keep 16 cores busy to the end; more only cost.
 constexpr int64_t kEnoughTiles = 64;
+// Up to this many queries, as in decoding with guesses, each has blocks of its own, cut as if it came alone:
+// so it gets the bits that it would get alone. More of them share the reading of keys.
+constexpr int64_t kQueriesApart = 8;
 // Multiply-adds below which waking another thread costs more than it brings (some 4 us).
 constexpr int64_t kParallelWork = 200000;
 
@@ -27,15 +30,19 @@ struct Problem {
   array q, k, v;
   array* out;
   AttentionParams params;
-  MaskView mask;
+  MaskView mask = {};
   int64_t mask_batch_stride = 0;
+  const float* sinks = nullptr;  // one a head
   int64_t batch, heads, kv_heads, group, queries, keys, dim, value_dim;
-  int64_t rows;        // of one group: queries * group
-  int64_t row_blocks;  // of one group
-  int64_t splits;      // ranges of keys a block is cut into
+  int64_t rows;            // of one group: queries * group
+  int64_t unit;            // rows that are cut into blocks together: of one query, or all
+  int64_t blocks_of_unit;  // of at most kTileRows rows
+  int64_t row_blocks;      // of one group
+  int64_t splits;          // most ranges of keys a block is cut into
 
   int64_t position() const { return keys - queries; }
   int64_t blocks() const { return batch * kv_heads * row_blocks; }
+  bool queries_are_apart() const { return params.causal && queries <= kQueriesApart; }
 };
 
 /// One block of rows of one group.
@@ -63,8 +70,10 @@ MaskView view_of_mask(const array& mask, const Problem& p, int64_t* batch_stride
 Block block_of(const Problem& p, int64_t i) {
   Block block;
   // The last rows see the most keys: they go first, so that no thread is left with a long one at the end.
-  block.first_row = (p.row_blocks - 1 - i % p.row_blocks) * kTileRows;
-  block.rows = std::min(kTileRows, p.rows - block.first_row);
+  const int64_t at = p.row_blocks - 1 - i % p.row_blocks;
+  const int64_t in_unit = at % p.blocks_of_unit * kTileRows;
+  block.first_row = at / p.blocks_of_unit * p.unit + in_unit;
+  block.rows = std::min(kTileRows, p.unit - in_unit);
   block.h = i / p.row_blocks % p.kv_heads;
   block.b = i / p.row_blocks / p.kv_heads;
   block.begin = 0;
@@ -76,6 +85,17 @@ Block block_of(const Problem& p, int64_t i) {
     if (p.params.window) block.begin = std::clamp<int64_t>(first + 1 - p.params.window, 0, block.end);
   }
   return block;
+}
+
+// Ranges that so many keys are cut into. Where queries are apart it depends on what one of them sees, and not
+// on how many there are.
+int64_t splits_of(const Problem& p, int64_t keys) {
+  const int64_t tiles = p.queries_are_apart() ? p.kv_heads * p.blocks_of_unit : p.blocks();
+  return std::clamp<int64_t>((keys + kMinSplit - 1) / kMinSplit, 1,
+                             std::max<int64_t>(1, kEnoughTiles / tiles));
+}
+int64_t splits_of(const Problem& p, const Block& block) {
+  return p.queries_are_apart() ? splits_of(p, block.end - block.begin) : p.splits;
 }
 
 // Copies the block's queries to (rows, dim), times the scale.
@@ -91,15 +111,26 @@ void gather_queries(const Problem& p, const Block& block, float* to) {
   });
 }
 
+/// What a row is multiplied with at the end, from its largest score and the sum of its weights.
+float inverse_sum(float max, float sum, const float* sink) {
+  if (!sink) return sum == 0 ? 0.0f : 1.0f / sum;
+  if (sum == 0 || *sink <= max) return sum == 0 ? 0.0f : 1.0f / (sum + std::exp(*sink - max));
+  const float shrink = std::exp(max - *sink);  // the sink is the largest score
+  return shrink / (sum * shrink + 1);
+}
+
 // Divides by the sums and stores. A row that saw no key has sum 0 and out 0.
-void store_rows(const Problem& p, const Block& block, const float* out, const float* sum) {
+// out: rows * (value_dim + 2) floats, as run_tile leaves them.
+void store_rows(const Problem& p, const Block& block, const float* out) {
+  const float *max = out + block.rows * p.value_dim, *sum = max + block.rows;
   const Strides& s = p.out->strides();
   dispatch_float(p.out->dtype(), "attention", [&]<class T>() {
     T* base = p.out->mutable_data<T>() + block.b * s[0];
     for (int64_t r = 0; r < block.rows; ++r, out += p.value_dim) {
       const int64_t row = block.first_row + r;
-      T* to = base + (block.h * p.group + row % p.group) * s[1] + row / p.group * s[2];
-      const float inverse = sum[r] == 0 ? 0.0f : 1.0f / sum[r];
+      const int64_t head = block.h * p.group + row % p.group;
+      T* to = base + head * s[1] + row / p.group * s[2];
+      const float inverse = inverse_sum(max[r], sum[r], p.sinks ? p.sinks + head : nullptr);
       for (int64_t i = 0; i < p.value_dim; ++i) to[i] = static_cast<T>(static_cast<float>(out[i] * inverse));
     }
   });
@@ -153,6 +184,7 @@ void merge(int64_t rows, int64_t dim, int64_t parts, int64_t part_size, float* o
       for (int64_t c = 0; c < dim; ++c)
         out[r * dim + c] = (i == 0 ? 0.0f : out[r * dim + c]) + part[r * dim + c] * factor;
     }
+    out[rows * dim + r] = max;
     out[rows * (dim + 1) + r] = sum;
   }
 }
@@ -186,21 +218,22 @@ void run(const Problem& p) {
       float* room = thread_floats(static_cast<size_t>(queries_size + part_size));
       float* out = room + queries_size;
       run_tile(p, block, block.begin, block.end, room, out);
-      store_rows(p, block, out, out + block.rows * (p.value_dim + 1));
+      store_rows(p, block, out);
     });
   }
   const std::unique_ptr<float[]> parts(new float[static_cast<size_t>(p.blocks() * p.splits * part_size)]);
   for_each_tile(p.blocks() * p.splits, parallel, [&](int64_t i) {
     const Block block = block_of(p, i / p.splits);
-    const int64_t part = i % p.splits, length = block.end - block.begin;
-    run_tile(p, block, block.begin + length * part / p.splits, block.begin + length * (part + 1) / p.splits,
+    const int64_t part = i % p.splits, splits = splits_of(p, block), length = block.end - block.begin;
+    if (part >= splits) return;
+    run_tile(p, block, block.begin + length * part / splits, block.begin + length * (part + 1) / splits,
              thread_floats(static_cast<size_t>(queries_size)), parts.get() + i * part_size);
   });
   for_each_tile(p.blocks(), p.blocks() * p.splits * part_size > kParallelWork / 2, [&](int64_t i) {
     const Block block = block_of(p, i);
     float* out = parts.get() + i * p.splits * part_size;
-    merge(block.rows, p.value_dim, p.splits, part_size, out);
-    store_rows(p, block, out, out + block.rows * (p.value_dim + 1));
+    merge(block.rows, p.value_dim, splits_of(p, block), part_size, out);
+    store_rows(p, block, out);
   });
 }
 
@@ -226,12 +259,18 @@ void attention_kernel(KernelArgs& args) {
   p.params.window = std::min(p.params.window, p.keys);  // a wider one hides nothing, and its sums overflow
   p.dim = p.q.shape(3);
   p.rows = p.queries * p.group;
-  p.row_blocks = (p.rows + kTileRows - 1) / kTileRows;
+  p.unit = p.queries_are_apart() ? p.group : p.rows;
+  p.blocks_of_unit = (p.unit + kTileRows - 1) / kTileRows;
+  p.row_blocks = p.rows / p.unit * p.blocks_of_unit;
   int64_t seen = p.keys;
   if (p.params.causal && p.params.window) seen = std::min(seen, p.params.window + p.queries);
-  p.splits = std::clamp<int64_t>((seen + kMinSplit - 1) / kMinSplit, 1,
-                                 std::max<int64_t>(1, kEnoughTiles / p.blocks()));
+  p.splits = splits_of(p, seen);
   if (p.params.has_mask) p.mask = view_of_mask(args.in(3), p, &p.mask_batch_stride);
+  std::optional<array> sinks;
+  if (p.params.has_sinks) {
+    sinks = row_contiguous(args.in(args.num_inputs() - 1));
+    p.sinks = sinks->data<float>();
+  }
   run(p);
 }
 

@@ -186,19 +186,28 @@ void rope_kernel(KernelArgs& args) {
   const array x = prepare(args);
   const array& out = args.out();
   const RopeParams& p = args.params<RopeParams>();
-  const bool given = args.num_inputs() > 1;
-  const std::vector<double> own = given ? frequencies_of(args.in(1), p.scale) : std::vector<double>();
-  const double* frequency = given ? own.data() : frequencies(p);
+  const std::vector<double> own = p.has_freqs ? frequencies_of(args.in(1), p.scale) : std::vector<double>();
+  const double* frequency = p.has_freqs ? own.data() : frequencies(p);
+  const std::vector<int64_t> offsets =
+      p.has_offset ? row_contiguous(args.in(args.num_inputs() - 1)).to_vector<int64_t>()
+                   : std::vector<int64_t>{p.offset};
 
   const size_t time = x.ndim() - 2;
   const int64_t length = x.shape()[time], dim = x.shape().back(), half = p.dims / 2;
   const int64_t item = size_of(x.dtype()), x_step = x.strides()[time], y_step = out.strides()[time];
-  // All but time; the last axis is what OuterWalk leaves to its caller.
+  // The rows that turn by one angle: all but time and, with an offset a sequence, the first axis. The last
+  // axis is what OuterWalk leaves to its caller.
   Shape outer(x.shape());
   Strides from(x.strides()), to(out.strides());
-  outer.erase(outer.begin() + time);
-  from.erase(from.begin() + time);
-  to.erase(to.begin() + time);
+  const auto leave_out = [&](size_t axis) {
+    outer.erase(outer.begin() + axis);
+    from.erase(from.begin() + axis);
+    to.erase(to.begin() + axis);
+  };
+  const auto sequences = static_cast<int64_t>(offsets.size());
+  const int64_t x_sequence = x.strides()[0], y_sequence = out.strides()[0];
+  leave_out(time);
+  if (sequences > 1) leave_out(0);
   const Layout layout{outer, {from, to}};
   const int64_t rows = outer_size(layout);
 
@@ -207,15 +216,19 @@ void rope_kernel(KernelArgs& args) {
   const uint8_t* x_data = x.bytes();
   uint8_t* y_data = args.out().mutable_data<uint8_t>();
   const bool copy_rest = x_data != y_data && dim > p.dims;
-  parallel_ranges(length, std::max<int64_t>(1, kGrain / (rows * dim)), [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / (rows * dim));
+  parallel_ranges(sequences * length, grain, [&](int64_t begin, int64_t end) {
     std::vector<float> table(static_cast<size_t>(2 * (half + kPadding)));
     float *cos = table.data(), *sin = cos + half + kPadding;
-    for (int64_t t = begin; t < end; ++t) {
-      sines(static_cast<double>(p.offset + t), frequency, half, cos, sin);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t s = i / length, t = i % length;
+      sines(static_cast<double>(offsets[static_cast<size_t>(s)]) + static_cast<double>(t), frequency, half,
+            cos, sin);
+      const int64_t x_at = s * x_sequence + t * x_step, y_at = s * y_sequence + t * y_step;
       OuterWalk walk(layout, 0);
       for (int64_t r = 0; r < rows; ++r, walk.next()) {
-        const uint8_t* in = x_data + (walk.offset(0) + t * x_step) * item;
-        uint8_t* y = y_data + (walk.offset(1) + t * y_step) * item;
+        const uint8_t* in = x_data + (walk.offset(0) + x_at) * item;
+        uint8_t* y = y_data + (walk.offset(1) + y_at) * item;
         turn(x.dtype(), in, y, half, p.traditional, cos, sin);
         if (copy_rest) std::copy(in + p.dims * item, in + dim * item, y + p.dims * item);
       }

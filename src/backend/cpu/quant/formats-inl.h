@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "backend/cpu/quant/kernels.h"
+
 namespace uma::cpu {
 namespace {
 
@@ -62,9 +64,10 @@ template <int kStride>
 
 // Low nibbles of 16 bytes, then their high nibbles.
 [[gnu::always_inline]] inline __m256i nibbles32(const uint8_t* p) {
-  const __m128i raw = load128(p);
-  const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(raw), _mm_srli_epi16(raw, 4), 1);
-  return _mm256_and_si256(both, _mm256_set1_epi8(15));
+  // A broadcast costs a load and no shuffle.
+  const __m256i both = _mm256_broadcastsi128_si256(load128(p));
+  const __m256i shifted = _mm256_srlv_epi32(both, _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4));
+  return _mm256_and_si256(shifted, _mm256_set1_epi8(15));
 }
 
 // Bit i of `bits` as `bit` in byte i.
@@ -346,6 +349,31 @@ struct Q3_K {
     }
   }
 };
+
+// ---- what the kernels share ----
+
+/// What an ActChunk tells of group g: scales, and the sums of its two halves.
+[[gnu::always_inline]] inline void store_group(ActChunk* out, int g, float d, int sum0, int sum1) {
+  const int at = lane32(g), first = lane16(2 * g), second = lane16(2 * g + 1);
+  out->d32[at] = out->d16[first] = out->d16[second] = d;
+  out->x32[at] = d * static_cast<float>(sum0 + sum1);
+  out->x16[first] = d * static_cast<float>(sum0);
+  out->x16[second] = d * static_cast<float>(sum1);
+  out->n32[at] = -sum0 - sum1;
+  out->n16[first] = -sum0;
+  out->n16[second] = -sum1;
+}
+
+/// The sum of a chunk from P0 P2 P4 P6 and P1 P3 P5 P7 (kernels.h).
+[[gnu::always_inline]] inline float sum_of_chunk(__m128 even, __m128 odd) {
+  __m128 sum = _mm_add_ps(even, odd);
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+/// Bits by which a sum of activations is shifted to be what a code's offset takes away.
+template <class F>
+constexpr int kOffsetShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
 
 // ---- sums of 16 bits ----
 

@@ -2,6 +2,13 @@
 // What the driver (qmm.cc) and the kernels of each instruction set share: the layouts of quantized
 // activations and of an unpacked weight panel, and a table of functions. Plain data and raw pointers only:
 // the kernel files are compiled for one instruction set each and must not instantiate shared inline code.
+//
+// A row times a weight row is the same bits on every path (one row, a few, a panel; alone or in a batch), on
+// any number of threads, and with any vectors: what a model answers does not depend on its company. So all
+// kernels but the portable ones, which have one path, add in this order:
+//   p[g] = float(dot of the group, in whole numbers) * (s * d) [+ b * x, fused]
+//   P[h] = p[2h] + p[2h + 1] where groups are of 16, else p[h], for the eight groups of 32 in a chunk
+//   out += ((P0 + P1) + (P4 + P5)) + ((P2 + P3) + (P6 + P7)), chunk after chunk
 #include <cstdint>
 
 namespace uma::cpu {
@@ -12,14 +19,23 @@ constexpr int kPanelRows = 32;  // weight rows unpacked together: two vectors of
 constexpr int kTileRows = 6;    // activation rows of a tile: 6 x 2 sums and their f32 twins fill 32 registers
 constexpr int kDirectRows = 4;  // most activation rows that share one pass over a weight row
 
+/// Where an ActChunk has what belongs to group g of 32, or of 16: even groups first, then the odd ones; and
+/// by their place in a 64. So the sums of neighbours lie in the same lane of two halves of a vector.
+constexpr int lane32(int g) {
+  return g % 2 * 4 + g / 2;
+}
+constexpr int lane16(int g) {
+  return g % 4 * 4 + g / 4;
+}
+
 /// 256 activations of one row: x = d * q, one d for 32. Short rows are padded with zeros. A group with a NaN
 /// or an infinity has d = NaN. Chunks lie [chunk][row], so that the rows of a tile are neighbours; kernels
 /// broadcast from there, and nothing is packed a second time.
 struct alignas(64) ActChunk {
   int8_t q[kChunk];  // -127..127
-  float d32[8];      // scale of each group of 32
-  float x32[8];      // d * (sum of q) of each group of 32
-  float d16[16];     // the same for groups of 16; d16[i] = d32[i / 2]
+  float d32[8];      // [lane32(g)]: scale of a group of 32
+  float x32[8];      // d * (sum of q) of a group of 32
+  float d16[16];     // [lane16(g)]: the same for groups of 16
   float x16[16];
   int32_t n32[8];  // minus the sum of q: from there an int32 sum starts where weights carry an offset
   int32_t n16[16];

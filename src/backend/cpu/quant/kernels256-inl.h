@@ -72,59 +72,96 @@ template <bool kWide>
 
 // ---- one pass over a weight row, kRows activation rows ----
 
-struct RowSum {
-  __m256 even, odd;
-  __m256 side;  // what the biases add; or, before the factor -offset, what the offsets take away
-};
-
-// Up to 256 weights at p. The order of every sum is the same for any kRows.
-template <class F, int kRows>
-[[gnu::always_inline]] inline void direct_step(const uint8_t* p, int groups, const ActChunk* act,
-                                               RowSum* sums) {
-  constexpr int kVectors = F::kGroup == 32 ? 1 : 2;
-  __m256 s[2], b[2];
-  if constexpr (F::kGroup == 32)
+// The scales and biases of a chunk in the order of an ActChunk's lanes.
+template <class F>
+[[gnu::always_inline]] inline void scales_in_lanes(const uint8_t* p, int groups, __m256 s[2], __m256 b[2]) {
+  if constexpr (F::kGroup == 32) {
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
     F::scales(p, groups, s[0], b[0]);
-  else
-    F::scales(p, s, b);
-  alignas(32) float scale[kRows][8 * kVectors];
-#pragma GCC unroll 4
-  for (int m = 0; m < kRows; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      const ActChunk& a = act[m];
-      const float* d = F::kGroup == 32 ? a.d32 : a.d16 + 8 * v;
-      const float* x = F::kGroup == 32 ? a.x32 : a.x16 + 8 * v;
-      _mm256_store_ps(scale[m] + 8 * v, _mm256_mul_ps(s[v], _mm256_load_ps(d)));
-      if (F::kMin || F::kOffset)
-        sums[m].side = _mm256_fmadd_ps(F::kMin ? b[v] : s[v], _mm256_load_ps(x), sums[m].side);
-    }
-  const auto group = [&](int g) __attribute__((always_inline)) {
-    const __m256i codes = F::codes32(p, g);
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) {
-      const __m256i x = _mm256_load_si256(reinterpret_cast<const __m256i*>(act[m].q + 32 * g));
-      const __m256 dot = _mm256_cvtepi32_ps(fours(pairs<F::kWide>(codes, x)));
-      const __m256 lanes = F::kGroup == 32 ? _mm256_broadcast_ss(scale[m] + g)
-                                           : _mm256_set_m128(_mm_broadcast_ss(scale[m] + 2 * g + 1),
-                                                             _mm_broadcast_ss(scale[m] + 2 * g));
-      __m256& sum = g % 2 ? sums[m].odd : sums[m].even;
-      sum = _mm256_fmadd_ps(dot, lanes, sum);
-    }
-  };
-  if (groups == kGroups) {
-#pragma GCC unroll 8
-    for (int g = 0; g < kGroups; ++g) group(g);
+    s[0] = _mm256_permutevar8x32_ps(s[0], order);
+    if (F::kMin) b[0] = _mm256_permutevar8x32_ps(b[0], order);
   } else {
-    for (int g = 0; g < groups; ++g) group(g);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    const auto transpose = [&](__m256 v[2]) __attribute__((always_inline)) {
+      const __m256 low = _mm256_unpacklo_ps(v[0], v[1]), high = _mm256_unpackhi_ps(v[0], v[1]);
+      v[0] = _mm256_permutevar8x32_ps(low, order);
+      v[1] = _mm256_permutevar8x32_ps(high, order);
+    };
+    F::scales(p, s, b);
+    transpose(s);
+    if (F::kMin) transpose(b);
   }
 }
 
+// Sums in whole numbers, plus what the codes' offset takes away, become floats: p of kernels.h.
 template <class F>
-[[gnu::always_inline]] inline float finish(const RowSum& sum) {
-  const __m256 total = _mm256_add_ps(sum.even, sum.odd);
-  if (F::kMin) return sum_lanes(_mm256_add_ps(total, sum.side));
-  return sum_lanes(_mm256_fmadd_ps(sum.side, _mm256_set1_ps(-1.0f * F::kOffset), total));
+[[gnu::always_inline]] inline __m256 products(__m256i dots, const int32_t* n, __m256 s, __m256 b,
+                                              const float* d, const float* x) {
+  if (F::kOffset) {
+    const __m256i sums = _mm256_load_si256(reinterpret_cast<const __m256i*>(n));
+    dots = _mm256_add_epi32(dots, _mm256_slli_epi32(sums, kOffsetShift<F>));
+  }
+  const __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_mul_ps(s, _mm256_load_ps(d)));
+  return F::kMin ? _mm256_fmadd_ps(b, _mm256_load_ps(x), p) : p;
+}
+[[gnu::always_inline]] inline __m128 low_half(__m256 v) {
+  return _mm256_castps256_ps128(v);
+}
+[[gnu::always_inline]] inline __m128 high_half(__m256 v) {
+  return _mm256_extractf128_ps(v, 1);
+}
+
+// Sums of neighbouring dwords of a and then of b, within each 16 bytes. The dwords are sums of at most kMost
+// * 127 in magnitude; where that fits into 16 bits, a pack and a multiplication by one are faster than
+// vphaddd.
+template <int kMost>
+[[gnu::always_inline]] inline __m256i add_neighbours(__m256i a, __m256i b) {
+  if (kMost * 127 > 32767) return _mm256_hadd_epi32(a, b);
+  return fours(_mm256_packs_epi32(a, b));
+}
+
+// A chunk, or its first `groups` groups, at p.
+template <class F, int kRows, bool kWhole>
+[[gnu::always_inline]] inline void direct_step(const uint8_t* p, int groups, const ActChunk* act,
+                                               float* sums) {
+  __m256 s[2], b[2];
+  scales_in_lanes<F>(p, kWhole ? kGroups : groups, s, b);
+  // dots[m][0]: the sums of the groups 0 2 4 6 over their first 16 weights, then over the others;
+  // dots[m][1]: of 1 3 5 7.
+  __m256i dots[kRows][2];
+#pragma GCC unroll 2
+  for (int odd = 0; odd < 2; ++odd)
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; ++k) {
+      const int g0 = odd + 4 * k, g1 = g0 + 2;
+      const __m256i none = _mm256_setzero_si256();
+      const __m256i c0 = kWhole || g0 < groups ? F::codes32(p, g0) : none;
+      const __m256i c1 = kWhole || g1 < groups ? F::codes32(p, g1) : none;
+#pragma GCC unroll 4
+      for (int m = 0; m < kRows; ++m) {
+        const auto dot = [&](__m256i codes, int g) __attribute__((always_inline)) {
+          const __m256i x = _mm256_load_si256(reinterpret_cast<const __m256i*>(act[m].q + 32 * g));
+          return pairs<F::kWide>(codes, x);
+        };
+        const __m256i sum = add_neighbours<4 * F::kMax>(fours(dot(c0, g0)), fours(dot(c1, g1)));
+        dots[m][odd] = k ? add_neighbours<8 * F::kMax>(dots[m][odd], sum) : sum;
+      }
+    }
+#pragma GCC unroll 4
+  for (int m = 0; m < kRows; ++m) {
+    const ActChunk& a = act[m];
+    if constexpr (F::kGroup == 32) {
+      const __m256i first = _mm256_permute2x128_si256(dots[m][0], dots[m][1], 0x20);
+      const __m256i second = _mm256_permute2x128_si256(dots[m][0], dots[m][1], 0x31);
+      const __m256 v = products<F>(_mm256_add_epi32(first, second), a.n32, s[0], b[0], a.d32, a.x32);
+      sums[m] += sum_of_chunk(low_half(v), high_half(v));
+    } else {
+      const __m256 even = products<F>(dots[m][0], a.n16, s[0], b[0], a.d16, a.x16);
+      const __m256 odd = products<F>(dots[m][1], a.n16 + 8, s[1], b[1], a.d16 + 8, a.x16 + 8);
+      sums[m] += sum_of_chunk(_mm_add_ps(low_half(even), high_half(even)),
+                              _mm_add_ps(low_half(odd), high_half(odd)));
+    }
+  }
 }
 
 // 4 KB ahead in the order of addresses; a prefetch past the end of the mapping does nothing.
@@ -135,19 +172,17 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t stride, float
   constexpr int64_t kStep = kChunk / F::kBlock * F::kBytes;
   for (int64_t r = 0; r < w.rows; ++r) {
     const uint8_t* p = w.data + r * w.row_bytes;
-    RowSum sums[kRows];
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) sums[m] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    float sums[kRows] = {};
     for (int64_t c = 0; c < w.k / kChunk; ++c, p += kStep) {
 #pragma GCC unroll 5
       for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(p + kPrefetchBytes + line, 0, 3);
-      direct_step<F, kRows>(p, kGroups, act + c * stride, sums);
+      direct_step<F, kRows, true>(p, kGroups, act + c * stride, sums);
     }
     if constexpr (F::kBlock == 32)
       if (const int groups = static_cast<int>(w.k % kChunk / 32))
-        direct_step<F, kRows>(p, groups, act + w.k / kChunk * stride, sums);
+        direct_step<F, kRows, false>(p, groups, act + w.k / kChunk * stride, sums);
 #pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = finish<F>(sums[m]);
+    for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = sums[m];
   }
 }
 
@@ -246,28 +281,17 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
   }
 }
 
-// ---- a tile: kM activation rows x 16 weight rows, all that fits beside its operands ----
+// ---- a tile: kM activation rows x 16 weight rows ----
 
+constexpr int kTileM = 3;  // most rows
+
+// The sums of every group of the chunk in whole numbers, for kM rows and 16 weight rows. Six running sums of
+// 16 bits and their operands are all that 16 registers hold, so what is done goes to memory.
 template <class F, int kM>
-[[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int first,
-                                             int at, const float (*from)[kPanelRows], float* to, int64_t ld) {
+[[gnu::always_inline]] inline void group_sums(const Panel* panel, const ActChunk* act, int groups, int at,
+                                              __m256i (*sums)[kTileM][2]) {
   constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
-  constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
-  __m256 f[kM][2];
-#pragma GCC unroll 2
-  for (int m = 0; m < kM; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v)
-      f[m][v] = from ? _mm256_load_ps(from[first + m] + at + 8 * v) : _mm256_setzero_ps();
   for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
-    __m256i sum[kM][2];
-#pragma GCC unroll 2
-    for (int m = 0; m < kM; ++m)
-      sum[m][0] = sum[m][1] =
-          F::kOffset ? _mm256_slli_epi32(
-                           _mm256_set1_epi32(F::kGroup == 32 ? act[first + m].n32[g] : act[first + m].n16[g]),
-                           kShift)
-                     : _mm256_setzero_si256();
 #pragma GCC unroll 8
     for (int t = 0; t < kSteps; t += kWords) {
       __m256i words[kM][2];
@@ -276,50 +300,99 @@ template <class F, int kM>
         const int step = g * kSteps + t + u;
         const __m256i c0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel->code[step][at]));
         const __m256i c1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel->code[step][at + 8]));
-#pragma GCC unroll 2
+#pragma GCC unroll 3
         for (int m = 0; m < kM; ++m) {
           int32_t four;
-          __builtin_memcpy(&four, act[first + m].q + 4 * step, 4);
+          __builtin_memcpy(&four, act[m].q + 4 * step, 4);
           const __m256i x = _mm256_set1_epi32(four);
           const __m256i p0 = pairs<F::kWide>(c0, x), p1 = pairs<F::kWide>(c1, x);
           words[m][0] = u ? _mm256_add_epi16(words[m][0], p0) : p0;
           words[m][1] = u ? _mm256_add_epi16(words[m][1], p1) : p1;
+          // Else the compiler makes trees of the running sums, and spills: a third slower.
+          __asm__("" : "+x"(words[m][0]), "+x"(words[m][1]));
         }
       }
+#pragma GCC unroll 3
+      for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 2
-      for (int m = 0; m < kM; ++m) {
-        sum[m][0] = _mm256_add_epi32(sum[m][0], fours(words[m][0]));
-        sum[m][1] = _mm256_add_epi32(sum[m][1], fours(words[m][1]));
-      }
-    }
-#pragma GCC unroll 2
-    for (int m = 0; m < kM; ++m) {
-      const __m256 d = _mm256_broadcast_ss(act[first + m].d32 + (F::kGroup == 32 ? g : g / 2));
-      const __m256 x = _mm256_broadcast_ss(F::kGroup == 32 ? act[first + m].x32 + g : act[first + m].x16 + g);
-#pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) {
-        const __m256 s = _mm256_load_ps(panel->scale[g] + at + 8 * v);
-        f[m][v] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[m][v]), _mm256_mul_ps(s, d), f[m][v]);
-        if (F::kMin) f[m][v] = _mm256_fmadd_ps(_mm256_load_ps(panel->bias[g] + at + 8 * v), x, f[m][v]);
-      }
+        for (int v = 0; v < 2; ++v) {
+          const __m256i sum = fours(words[m][v]);
+          sums[g][m][v] = t ? _mm256_add_epi32(sums[g][m][v], sum) : sum;
+        }
     }
   }
-#pragma GCC unroll 2
+}
+
+// p of kernels.h for group g of F::kGroup, row m and 8 weight rows at `at`.
+template <class F>
+[[gnu::always_inline]] inline __m256 product(const Panel* panel, const ActChunk& act, int g, int at,
+                                             __m256i sum) {
+  constexpr bool k32 = F::kGroup == 32;
+  const int lane = k32 ? lane32(g) : lane16(g);
+  if (F::kOffset)
+    sum = _mm256_add_epi32(sum, _mm256_set1_epi32((k32 ? act.n32 : act.n16)[lane] * F::kOffset));
+  const __m256 d = _mm256_broadcast_ss((k32 ? act.d32 : act.d16) + lane);
+  const __m256 p =
+      _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(_mm256_load_ps(panel->scale[g] + at), d));
+  if (!F::kMin) return p;
+  return _mm256_fmadd_ps(_mm256_load_ps(panel->bias[g] + at),
+                         _mm256_broadcast_ss((k32 ? act.x32 : act.x16) + lane), p);
+}
+
+template <class F, int kM>
+[[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int at,
+                                             const float (*from)[kPanelRows], float* to, int64_t ld) {
+  __m256i sums[kGroups * (32 / F::kGroup)][kTileM][2];
+  group_sums<F, kM>(panel, act, groups, at, sums);
+#pragma GCC unroll 3
   for (int m = 0; m < kM; ++m)
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) _mm256_storeu_ps(to + (first + m) * ld + at + 8 * v, f[m][v]);
+    for (int v = 0; v < 2; ++v) {
+      const auto whole = [&](int g) __attribute__((always_inline)) {  // P of kernels.h
+        if (g >= groups) return _mm256_setzero_ps();
+        if constexpr (F::kGroup == 32) return product<F>(panel, act[m], g, at + 8 * v, sums[g][m][v]);
+        return _mm256_add_ps(product<F>(panel, act[m], 2 * g, at + 8 * v, sums[2 * g][m][v]),
+                             product<F>(panel, act[m], 2 * g + 1, at + 8 * v, sums[2 * g + 1][m][v]));
+      };
+      const auto pair = [&](int g) __attribute__((always_inline)) {
+        return _mm256_add_ps(whole(g), whole(g + 1));
+      };
+      const __m256 total = _mm256_add_ps(_mm256_add_ps(pair(0), pair(4)), _mm256_add_ps(pair(2), pair(6)));
+      const __m256 before = from ? _mm256_load_ps(from[m] + at + 8 * v) : _mm256_setzero_ps();
+      _mm256_storeu_ps(to + m * ld + at + 8 * v, _mm256_add_ps(before, total));
+    }
+}
+
+template <class F, int kM>
+void tile_rows(const Panel* panel, const ActChunk* act, int groups, const float (*from)[kPanelRows],
+               float* to, int64_t ld) {
+  for (int at = 0; at < kPanelRows; at += 16) {
+    if (groups == kGroups)
+      tile_step<F, kM>(panel, act, kGroups, at, from, to, ld);
+    else
+      tile_step<F, kM>(panel, act, groups, at, from, to, ld);
+  }
 }
 
 template <class F>
 void tile(const Panel* panel, const ActChunk* act, int groups, int m, const float (*from)[kPanelRows],
           float* to, int64_t ld) {
-  for (int first = 0; first < m; first += 2)
-    for (int at = 0; at < kPanelRows; at += 16) {
-      if (m - first >= 2)
-        tile_step<F, 2>(panel, act, groups, first, at, from, to, ld);
-      else
-        tile_step<F, 1>(panel, act, groups, first, at, from, to, ld);
+  for (int first = 0; first < m;) {
+    // Of four rows, two and two.
+    const int rows = m - first == 4 ? 2 : m - first < kTileM ? m - first : kTileM;
+    const float(*before)[kPanelRows] = from ? from + first : nullptr;
+    switch (rows) {
+      case 1:
+        tile_rows<F, 1>(panel, act + first, groups, before, to + first * ld, ld);
+        break;
+      case 2:
+        tile_rows<F, 2>(panel, act + first, groups, before, to + first * ld, ld);
+        break;
+      default:
+        tile_rows<F, 3>(panel, act + first, groups, before, to + first * ld, ld);
     }
+    first += rows;
+  }
 }
 
 // ---- quantizing activations ----
@@ -359,14 +432,7 @@ void quantize_group(const float* x, int left, int g, ActChunk* out) {
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   _mm256_store_si256(reinterpret_cast<__m256i*>(out->q + 32 * g), _mm256_permutevar8x32_epi32(bytes, order));
-  out->d32[g] = d;
-  out->x32[g] = d * static_cast<float>(sum0 + sum1);
-  out->d16[2 * g] = out->d16[2 * g + 1] = d;
-  out->x16[2 * g] = d * static_cast<float>(sum0);
-  out->x16[2 * g + 1] = d * static_cast<float>(sum1);
-  out->n32[g] = -sum0 - sum1;
-  out->n16[2 * g] = -sum0;
-  out->n16[2 * g + 1] = -sum1;
+  store_group(out, g, d, sum0, sum1);
 }
 
 void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {

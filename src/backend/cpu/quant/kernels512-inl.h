@@ -72,104 +72,113 @@ template <bool kWide>
   return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
 }
 
-// Which scale belongs to each lane of the j-th 64 weights: lanes hold four weights.
-template <int kGroup>
-[[gnu::always_inline]] inline __m512i lane_scales(int j) {
-  const __m512i first = kGroup == 32 ? _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
-                                     : _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  return _mm512_add_epi32(first, _mm512_set1_epi32(j * (kGroup == 32 ? 2 : 4)));
-}
-
 // ---- one pass over a weight row, kRows activation rows ----
 
-// Partial sums of one activation row. Two chains hide the latency of the multiply-add.
-struct RowSum {
-  __m512 even, odd;
-  __m512 side;  // what the biases add; or, before the factor -offset, what the offsets take away
-};
+// Two vectors with the sums of each two dwords of a and b in turn, within each 16 bytes.
+[[gnu::always_inline]] inline __m512i add_neighbours32(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+[[gnu::always_inline]] inline __m512i add_neighbours64(__m512i a, __m512i b) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+}
+[[gnu::always_inline]] inline __m256i high_half(__m512i v) {
+  return _mm512_extracti64x4_epi64(v, 1);
+}
+[[gnu::always_inline]] inline __m256 high_half(__m512 v) {
+  return _mm512_extractf32x8_ps(v, 1);
+}
 
-// kUnits x 64 weights at p. The order of every sum is the same for any kRows.
-template <class F, int kRows, int kUnits>
-[[gnu::always_inline]] inline void direct_step(const uint8_t* p, const ActChunk* act, RowSum* sums) {
-  __m512 scale[kRows];
-  if constexpr (F::kGroup == 32) {
-    // Lanes 0-7: scales; 8-15: biases, or the scales again for the offset. One product with (d32, x32).
-    __m256 s, b = _mm256_setzero_ps();
-    F::scales(p, 2 * kUnits, s, b);
-    const __m512 both = join(s, F::kMin ? b : s);
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) {
-      scale[m] = _mm512_mul_ps(both, _mm512_load_ps(act[m].d32));
-      if (F::kMin || F::kOffset) sums[m].side = _mm512_add_ps(sums[m].side, scale[m]);
-    }
+// Sums in whole numbers become floats: p of kernels.h, in the order of an ActChunk's lanes, where lane 4 i +
+// j of `dots` is the sum of the i-th 16 weights of the j-th 64. Returns P, even ones first.
+template <class F>
+[[gnu::always_inline]] inline __m256 products(__m512i dots, __m512 s, __m512 b, const ActChunk& a) {
+  if constexpr (F::kGroup == 16) {
+    if (F::kOffset)
+      dots = _mm512_add_epi32(dots, _mm512_slli_epi32(_mm512_load_si512(a.n16), kOffsetShift<F>));
+    __m512 p = _mm512_mul_ps(_mm512_cvtepi32_ps(dots), _mm512_mul_ps(s, _mm512_loadu_ps(a.d16)));
+    if (F::kMin) p = _mm512_fmadd_ps(b, _mm512_loadu_ps(a.x16), p);
+    const __m256 low = _mm512_castps512_ps256(p), high = high_half(p);
+    return _mm256_add_ps(_mm256_permute2f128_ps(low, high, 0x20), _mm256_permute2f128_ps(low, high, 0x31));
   } else {
-    __m256 s[2], b[2];
-    F::scales(p, s, b);
-    const __m512 whole = join(s[0], s[1]);
-    const __m512 side = F::kMin ? join(b[0], b[1]) : whole;
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) {
-      scale[m] = _mm512_mul_ps(whole, _mm512_load_ps(act[m].d16));
-      if (F::kMin || F::kOffset)
-        sums[m].side = _mm512_fmadd_ps(side, _mm512_load_ps(act[m].x16), sums[m].side);
+    const __m256i low = _mm512_castsi512_si256(dots), high = high_half(dots);
+    __m256i whole = _mm256_add_epi32(_mm256_permute2x128_si256(low, high, 0x20),
+                                     _mm256_permute2x128_si256(low, high, 0x31));
+    if (F::kOffset) {
+      const __m256i sums = _mm256_load_si256(reinterpret_cast<const __m256i*>(a.n32));
+      whole = _mm256_add_epi32(whole, _mm256_slli_epi32(sums, kOffsetShift<F>));
     }
-  }
-#pragma GCC unroll 4
-  for (int j = 0; j < kUnits; ++j) {
-    const __m512i codes = F::codes64(p, j);
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) {
-      const __m512i dot = dot4<F::kWide>(codes, _mm512_load_si512(act[m].q + 64 * j));
-      const __m512 lanes = _mm512_permutexvar_ps(lane_scales<F::kGroup>(j), scale[m]);
-      __m512& sum = j % 2 ? sums[m].odd : sums[m].even;
-      sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(dot), lanes, sum);
-    }
+    const __m256 scale = _mm256_mul_ps(_mm512_castps512_ps256(s), _mm256_load_ps(a.d32));
+    const __m256 p = _mm256_mul_ps(_mm256_cvtepi32_ps(whole), scale);
+    return F::kMin ? _mm256_fmadd_ps(_mm512_castps512_ps256(b), _mm256_load_ps(a.x32), p) : p;
   }
 }
 
-// The last, short chunk of a row of 32-weight blocks.
-template <class F, int kRows>
-[[gnu::always_inline]] inline void direct_tail(const uint8_t* p, int groups, const ActChunk* act,
-                                               RowSum* sums) {
-  uint8_t padded[2 * F::kBytes];
-  switch (groups / 2) {
-    case 3:
-      direct_step<F, kRows, 3>(p, act, sums);
-      break;
-    case 2:
-      direct_step<F, kRows, 2>(p, act, sums);
-      break;
-    case 1:
-      direct_step<F, kRows, 1>(p, act, sums);
-      break;
-    default:
-      break;
+// The scales and biases of a chunk in the order of an ActChunk's lanes.
+template <class F>
+[[gnu::always_inline]] inline void scales_in_lanes(const uint8_t* p, int groups, __m512* s, __m512* b) {
+  if constexpr (F::kGroup == 32) {
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+    __m256 scale, bias = _mm256_setzero_ps();
+    F::scales(p, groups, scale, bias);
+    *s = _mm512_castps256_ps512(_mm256_permutevar8x32_ps(scale, order));
+    *b = _mm512_castps256_ps512(_mm256_permutevar8x32_ps(bias, order));
+  } else {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    __m256 scale[2], bias[2] = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    F::scales(p, scale, bias);
+    *s = _mm512_permutexvar_ps(order, join(scale[0], scale[1]));
+    *b = _mm512_permutexvar_ps(order, join(bias[0], bias[1]));
   }
-  if (groups % 2 == 0) return;
-  // A single block, beside one of zeros: its activations are moved to the front of a chunk.
-  __builtin_memset(padded, 0, sizeof padded);
-  __builtin_memcpy(padded, p + (groups - 1) * F::kBytes, F::kBytes);
-  ActChunk last[kRows];
+}
+
+// kUnits x 64 weights at p.
+template <class F, int kRows, int kUnits>
+[[gnu::always_inline]] inline void direct_step(const uint8_t* p, const ActChunk* act, float* sums) {
+  __m512 s, b;
+  scales_in_lanes<F>(p, 2 * kUnits, &s, &b);
+  __m512i dots[kRows];
+#pragma GCC unroll 2
+  for (int j = 0; j < 4; j += 2) {
+    const __m512i none = _mm512_setzero_si512();
+    const __m512i c0 = j < kUnits ? F::codes64(p, j) : none,
+                  c1 = j + 1 < kUnits ? F::codes64(p, j + 1) : none;
+#pragma GCC unroll 4
+    for (int m = 0; m < kRows; ++m) {
+      const __m512i d0 = j < kUnits ? dot4<F::kWide>(c0, _mm512_load_si512(act[m].q + 64 * j)) : none;
+      const __m512i d1 =
+          j + 1 < kUnits ? dot4<F::kWide>(c1, _mm512_load_si512(act[m].q + 64 * j + 64)) : none;
+      const __m512i sum = add_neighbours32(d0, d1);
+      dots[m] = j ? add_neighbours64(dots[m], sum) : sum;
+    }
+  }
 #pragma GCC unroll 4
   for (int m = 0; m < kRows; ++m) {
-    const ActChunk& from = act[m];
-    __builtin_memset(&last[m], 0, sizeof last[m]);
-    __builtin_memcpy(last[m].q, from.q + (groups - 1) * 32, 32);
-    last[m].d32[0] = from.d32[groups - 1];
-    last[m].x32[0] = from.x32[groups - 1];
+    const __m256 v = products<F>(dots[m], s, b, act[m]);
+    sums[m] += sum_of_chunk(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   }
-  direct_step<F, kRows, 1>(padded, last, sums);
 }
 
-template <class F>
-[[gnu::always_inline]] inline float finish(const RowSum& sum) {
-  __m512 total = _mm512_add_ps(sum.even, sum.odd);
-  if (F::kMin || F::kOffset) {
-    const __m512 factor = _mm512_set1_ps(F::kMin ? 1.0f : static_cast<float>(-F::kOffset));
-    const __mmask16 lanes = F::kGroup == 32 ? 0xff00 : 0xffff;
-    total = _mm512_mask3_fmadd_ps(sum.side, factor, total, lanes);
+// The last, short chunk of a row of 32-weight blocks. Two are read at a time: an odd last one stands beside
+// one of zeros.
+template <class F, int kRows>
+[[gnu::always_inline]] inline void direct_tail(const uint8_t* p, int groups, const ActChunk* act,
+                                               float* sums) {
+  uint8_t padded[8 * F::kBytes];
+  if (groups % 2) {
+    __builtin_memset(padded, 0, sizeof padded);
+    __builtin_memcpy(padded, p, static_cast<size_t>(groups) * F::kBytes);
+    p = padded;
   }
-  return sum_lanes(total);
+  switch ((groups + 1) / 2) {
+    case 4:
+      return direct_step<F, kRows, 4>(p, act, sums);
+    case 3:
+      return direct_step<F, kRows, 3>(p, act, sums);
+    case 2:
+      return direct_step<F, kRows, 2>(p, act, sums);
+    default:
+      return direct_step<F, kRows, 1>(p, act, sums);
+  }
 }
 
 // 4 KB ahead in the order of addresses; a prefetch past the end of the mapping does nothing.
@@ -182,9 +191,7 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t stride, float
   const int tail = static_cast<int>(w.k % kChunk / 32);
   for (int64_t r = 0; r < w.rows; ++r) {
     const uint8_t* p = w.data + r * w.row_bytes;
-    RowSum sums[kRows];
-#pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) sums[m] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+    float sums[kRows] = {};
     for (int64_t c = 0; c < whole; ++c, p += kStep) {
 #pragma GCC unroll 5
       for (int64_t line = 0; line < kStep; line += 64) __builtin_prefetch(p + kPrefetchBytes + line, 0, 3);
@@ -196,7 +203,7 @@ void direct_rows(const WeightRows& w, const ActChunk* act, int64_t stride, float
       if constexpr (F::kBlock == 32) direct_tail<F, kRows>(p, tail, act + whole * stride, sums);
     }
 #pragma GCC unroll 4
-    for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = finish<F>(sums[m]);
+    for (int m = 0; m < kRows; ++m) out[m * ld_out + r] = sums[m];
   }
 }
 
@@ -335,11 +342,10 @@ template <class F, int kM>
 [[gnu::always_inline]] inline void group_sums(const Panel* panel, const ActChunk* act, int g,
                                               __m512i (*i)[2]) {
   constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
-  constexpr int kShift = F::kOffset ? __builtin_ctz(F::kOffset | 1 << 30) : 0;
 #pragma GCC unroll 6
   for (int m = 0; m < kM; ++m) {
-    const __m512i start = _mm512_set1_epi32(F::kGroup == 32 ? act[m].n32[g] : act[m].n16[g]);
-    i[m][0] = i[m][1] = F::kOffset ? _mm512_slli_epi32(start, kShift) : _mm512_setzero_si512();
+    const __m512i start = _mm512_set1_epi32(F::kGroup == 32 ? act[m].n32[lane32(g)] : act[m].n16[lane16(g)]);
+    i[m][0] = i[m][1] = F::kOffset ? _mm512_slli_epi32(start, kOffsetShift<F>) : _mm512_setzero_si512();
   }
 #ifdef __AVX512VNNI__
   (void)kWords;
@@ -372,40 +378,63 @@ template <class F, int kM>
 #endif
 }
 
+// p[m][v] of kernels.h for group g (of F::kGroup), of rows m and vectors v of 16 weight rows, added to `sum`.
+template <class F, int kM>
+[[gnu::always_inline]] inline void add_products(const Panel* panel, const ActChunk* act, int g,
+                                                __m512 (*sum)[2]) {
+  __m512i i[kM][2];
+  group_sums<F, kM>(panel, act, g, i);
+  const int lane = F::kGroup == 32 ? lane32(g) : lane16(g);
+#pragma GCC unroll 6
+  for (int m = 0; m < kM; ++m) {
+    const __m512 d = _mm512_set1_ps((F::kGroup == 32 ? act[m].d32 : act[m].d16)[lane]);
+    const __m512 x = _mm512_set1_ps((F::kGroup == 32 ? act[m].x32 : act[m].x16)[lane]);
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      const __m512 s = _mm512_load_ps(panel->scale[g] + 16 * v);
+      __m512 p = _mm512_mul_ps(_mm512_cvtepi32_ps(i[m][v]), _mm512_mul_ps(s, d));
+      if (F::kMin) p = _mm512_fmadd_ps(_mm512_load_ps(panel->bias[g] + 16 * v), x, p);
+      sum[m][v] = _mm512_add_ps(sum[m][v], p);
+    }
+  }
+}
+
+template <int kM>
+[[gnu::always_inline]] inline void add_to(__m512 (*sum)[2], const __m512 (*p)[2]) {
+#pragma GCC unroll 6
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) sum[m][v] = _mm512_add_ps(sum[m][v], p[m][v]);
+}
+
 template <class F, int kM>
 void tile_rows(const Panel* panel, const ActChunk* act, int groups, const float (*from)[kPanelRows],
                float* to, int64_t ld) {
-  __m512 f[kM][2];
-#pragma GCC unroll 6
-  for (int m = 0; m < kM; ++m) {
-    f[m][0] = from ? _mm512_load_ps(from[m]) : _mm512_setzero_ps();
-    f[m][1] = from ? _mm512_load_ps(from[m] + 16) : _mm512_setzero_ps();
-  }
-  for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
-    __m512i i[kM][2];
-    group_sums<F, kM>(panel, act, g, i);
-    const __m512 s0 = _mm512_load_ps(panel->scale[g]), s1 = _mm512_load_ps(panel->scale[g] + 16);
-#pragma GCC unroll 6
-    for (int m = 0; m < kM; ++m) {
-      const __m512 dm = _mm512_set1_ps(act[m].d32[F::kGroup == 32 ? g : g / 2]);
-      f[m][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[m][0]), _mm512_mul_ps(s0, dm), f[m][0]);
-      f[m][1] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(i[m][1]), _mm512_mul_ps(s1, dm), f[m][1]);
-    }
-    if (F::kMin) {
-      const __m512 b0 = _mm512_load_ps(panel->bias[g]), b1 = _mm512_load_ps(panel->bias[g] + 16);
-#pragma GCC unroll 6
-      for (int m = 0; m < kM; ++m) {
-        const __m512 xm = _mm512_set1_ps(F::kGroup == 32 ? act[m].x32[g] : act[m].x16[g]);
-        f[m][0] = _mm512_fmadd_ps(b0, xm, f[m][0]);
-        f[m][1] = _mm512_fmadd_ps(b1, xm, f[m][1]);
+  // P0 + P1 and P4 + P5; P2 + P3 and P6 + P7.
+  __m512 total[2][kM][2] = {};
+  for (int h = 0; h < groups; h += 2) {
+    __m512 pair[kM][2] = {};
+    const int end = h + 2 < groups ? h + 2 : groups;
+    for (int g = h; g < end; ++g) {
+      if constexpr (F::kGroup == 32) {
+        add_products<F, kM>(panel, act, g, pair);
+      } else {
+        __m512 both[kM][2] = {};
+        add_products<F, kM>(panel, act, 2 * g, both);
+        add_products<F, kM>(panel, act, 2 * g + 1, both);
+        add_to<kM>(pair, both);
       }
     }
+    add_to<kM>(total[h / 2 % 2], pair);
   }
+  add_to<kM>(total[0], total[1]);
 #pragma GCC unroll 6
-  for (int m = 0; m < kM; ++m) {
-    _mm512_storeu_ps(to + m * ld, f[m][0]);
-    _mm512_storeu_ps(to + m * ld + 16, f[m][1]);
-  }
+  for (int m = 0; m < kM; ++m)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      const __m512 before = from ? _mm512_load_ps(from[m] + 16 * v) : _mm512_setzero_ps();
+      _mm512_storeu_ps(to + m * ld + 16 * v, _mm512_add_ps(before, total[0][m][v]));
+    }
 }
 
 template <class F>
@@ -455,14 +484,7 @@ void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {
       _mm_store_si128(reinterpret_cast<__m128i*>(out->q + 32 * g), _mm512_cvtepi32_epi8(q0));
       _mm_store_si128(reinterpret_cast<__m128i*>(out->q + 32 * g + 16), _mm512_cvtepi32_epi8(q1));
       const int sum0 = _mm512_reduce_add_epi32(q0), sum1 = _mm512_reduce_add_epi32(q1);
-      out->d32[g] = d;
-      out->x32[g] = d * static_cast<float>(sum0 + sum1);
-      out->d16[2 * g] = out->d16[2 * g + 1] = d;
-      out->x16[2 * g] = d * static_cast<float>(sum0);
-      out->x16[2 * g + 1] = d * static_cast<float>(sum1);
-      out->n32[g] = -sum0 - sum1;
-      out->n16[2 * g] = -sum0;
-      out->n16[2 * g + 1] = -sum1;
+      store_group(out, g, d, sum0, sum1);
     }
   }
 }

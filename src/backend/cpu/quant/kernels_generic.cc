@@ -34,7 +34,7 @@ void direct(const WeightRows& w, const ActChunk* act, int64_t stride, int m, flo
                        weights);
       for (int i = 0; i < m; ++i) {
         const ActChunk& a = act[c * stride + i];
-        for (int j = 0; j < n; ++j) x[j] = static_cast<float>(a.q[j]) * a.d32[j / 32];
+        for (int j = 0; j < n; ++j) x[j] = static_cast<float>(a.q[j]) * a.d32[lane32(j / 32)];
         out[i * ld_out + r] += dot(weights, x, n);
       }
     }
@@ -73,13 +73,15 @@ void quantize_group(const float* x, int n, int g, ActChunk& out) {
     out.q[32 * g + i] = static_cast<int8_t>(q);
     sums[i / 16] += q;
   }
-  out.d32[g] = d;
-  out.x32[g] = d * static_cast<float>(sums[0] + sums[1]);
-  out.n32[g] = -sums[0] - sums[1];
+  const int at = lane32(g);
+  out.d32[at] = d;
+  out.x32[at] = d * static_cast<float>(sums[0] + sums[1]);
+  out.n32[at] = -sums[0] - sums[1];
   for (int h = 0; h < 2; ++h) {
-    out.n16[2 * g + h] = -sums[h];
-    out.d16[2 * g + h] = d;
-    out.x16[2 * g + h] = d * static_cast<float>(sums[h]);
+    const int half = lane16(2 * g + h);
+    out.n16[half] = -sums[h];
+    out.d16[half] = d;
+    out.x16[half] = d * static_cast<float>(sums[h]);
   }
 }
 

@@ -1,0 +1,64 @@
+#include "engine/answer.h"
+
+#include "base/error.h"
+
+namespace uma {
+namespace {
+
+constexpr auto kBad = ErrorCode::kInvalidArgument;
+
+}  // namespace
+
+Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prompt,
+               const GenerateOptions& options, int64_t context)
+    : model_(std::move(model)),
+      sampler_(options.sampling, model_->config().vocab_size),
+      detokenizer_(*model_->vocabulary->tokenizer),
+      stops_(options.stop),
+      on_text_(options.on_text),
+      max_tokens_(options.max_tokens),
+      room_(context - static_cast<int64_t>(prompt.size()) + 1),
+      ignore_eos_(options.ignore_eos) {
+  check(!prompt.empty(), kBad, "generate", "the prompt is empty");
+  check(max_tokens_ >= -1, kBad, "generate", "max_tokens must be -1 (no limit) or more, not {}", max_tokens_);
+  check(options.guesses >= 0 && options.guesses <= kMaxGuesses, kBad, "generate",
+        "guesses must be 0 to {}, not {}", kMaxGuesses, options.guesses);
+  check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
+        prompt.size(), context);
+  for (const int32_t token : prompt) sampler_.accept(token);
+  result_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());
+}
+
+void Answer::emit(const std::string& text) {
+  if (text.empty()) return;
+  result_.text += text;
+  if (on_text_) on_text_(text);
+}
+
+std::optional<StopReason> Answer::accept(int32_t token) {
+  if (size() == max_tokens_) return StopReason::length;
+  if (!ignore_eos_ && model_->vocabulary->ends_answer(token)) return StopReason::eos;
+  sampler_.accept(token);
+  result_.tokens.push_back(token);
+  emit(stops_.put(detokenizer_.put(token)));
+  if (stops_.matched()) return StopReason::stop;
+  if (size() == max_tokens_) return StopReason::length;
+  if (size() == room_) return StopReason::context;
+  return {};
+}
+
+GenerateResult Answer::finish(StopReason reason) {
+  if (!stops_.matched()) {
+    emit(stops_.put(detokenizer_.flush()));
+    if (!stops_.matched()) emit(stops_.flush());
+  }
+  result_.stop_reason = reason;
+  if (stops_.matched()) {
+    result_.stop_reason = StopReason::stop;
+    result_.stop_string = *stops_.matched();
+  }
+  result_.timings.answer_tokens = size();
+  return std::move(result_);
+}
+
+}  // namespace uma

@@ -1,0 +1,48 @@
+#pragma once
+// One answer under way: tokens drawn from logits, turned into text, counted against every limit. What a
+// session and a scheduler do between two forward passes.
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "engine/generate.h"
+#include "engine/stop.h"
+#include "text/tokenizer.h"
+
+namespace uma {
+
+class Answer {
+ public:
+  /// context: tokens that prompt and answer may have together; the answer's last is said and not run.
+  /// throws InvalidArgument: an empty prompt, a token outside the vocabulary, an option outside its rule.
+  ///        Limit: the prompt is longer than the context.
+  Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prompt, const GenerateOptions& options,
+         int64_t context);
+
+  /// The next token for the logits of what was read so far. Throws what Sampler::sample throws.
+  int32_t sample(std::span<const float> logits) { return sampler_.sample(logits); }
+  /// Takes a token that was drawn: gives its text to on_text, and says why the answer ends, if it does. If
+  /// it does not, the token is to be run.
+  std::optional<StopReason> accept(int32_t token);
+  /// The whole of it. Text that was held back for a stop string comes out first, so the reason may become
+  /// `stop`.
+  GenerateResult finish(StopReason reason);
+
+  GenerateTimings& timings() { return result_.timings; }
+
+ private:
+  void emit(const std::string& text);
+  int64_t size() const { return static_cast<int64_t>(result_.tokens.size()); }
+
+  std::shared_ptr<const Model> model_;
+  Sampler sampler_;
+  Detokenizer detokenizer_;
+  StopMatcher stops_;
+  std::function<void(std::string_view)> on_text_;
+  int64_t max_tokens_, room_;  // room_: tokens of the answer after which the context is full
+  bool ignore_eos_;
+  GenerateResult result_;
+};
+
+}  // namespace uma
