@@ -7,6 +7,7 @@
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 #include "core/layout.h"
+#include "ops/functors.h"
 
 namespace uma::cpu {
 namespace {
@@ -147,9 +148,9 @@ void with_mode(ScatterMode mode, F f) {
     case ScatterMode::assign:
       return f([](T, T value) { return value; });
     case ScatterMode::add:
-      return f([=](T old, T value) { return static_cast<T>(wide(old) + wide(value)); });
+      return f([=](T old, T value) { return static_cast<T>(functor::Add()(wide(old), wide(value))); });
     case ScatterMode::multiply:
-      return f([=](T old, T value) { return static_cast<T>(wide(old) * wide(value)); });
+      return f([=](T old, T value) { return static_cast<T>(functor::Multiply()(wide(old), wide(value))); });
     case ScatterMode::maximum:
     case ScatterMode::minimum:
       break;
