@@ -193,7 +193,8 @@ def measure_arrays(build, rounds, quick):
     for round in range(rounds):
         for library in libraries:
             say(f"arrays in {library}: {round + 1} of {rounds}")
-            environment = {**os.environ, "PYTHONPATH": str(build / "python")}
+            path = os.pathsep.join([str(build / "python"), *filter(None, [os.environ.get("PYTHONPATH")])])
+            environment = {**os.environ, "PYTHONPATH": path}
             words = [sys.executable, PEERS / "arrays.py", library, "--seconds", "0.1" if quick else "0.4"]
             for line in output_of(words, env=environment).splitlines():
                 name, median, _ = json.loads(line)

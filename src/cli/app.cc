@@ -116,10 +116,13 @@ void add_run(CLI::App& app, RunOptions& o) {
                              kDefaultContext))
       ->check(at_least(int64_t{1}));
   app.add_option("--guess", o.guess,
-                 "tokens guessed ahead from repetitions in the text and checked together (0 to 7): the same "
-                 "answer, sooner "
-                 "where text repeats itself")
+                 "tokens guessed ahead and checked together (0 to 7): the same answer, sooner where guesses "
+                 "are right")
       ->check(CLI::Range(int64_t{0}, kMaxGuesses));
+  app.add_option(
+      "--draft", o.draft,
+      "a smaller model of the same vocabulary that guesses (3 tokens, or --guess); default: what followed "
+      "before in the text");
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
       ->allow_extra_args(false);
   app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's")

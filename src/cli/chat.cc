@@ -42,11 +42,12 @@ size_t find_quotes(std::string_view line) {
 
 }  // namespace
 
-Chat::Chat(const RunOptions& options, std::shared_ptr<const Model> model)
+Chat::Chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft)
     : options_(options),
       initial_(options),
       editor_(history_file()),
-      template_source_(options.template_file.empty() ? "" : read_file(options.template_file)) {
+      template_source_(options.template_file.empty() ? "" : read_file(options.template_file)),
+      draft_(std::move(draft)) {
   use(std::move(model));
   conversation_->set_system(options.system);
 }
@@ -86,13 +87,17 @@ std::string Chat::model_name() const {
   return name.empty() ? options_.model : printable(name);
 }
 
+std::unique_ptr<Session> Chat::session_with(const std::shared_ptr<const Model>& model) const {
+  return std::make_unique<Session>(model, SessionOptions{.context = options_.ctx, .draft = draft_});
+}
+
 void Chat::make_session() {
-  session_ = std::make_unique<Session>(model_, SessionOptions{.context = options_.ctx});
+  session_ = session_with(model_);
 }
 
 void Chat::use(std::shared_ptr<const Model> model) {
   auto conversation = std::make_unique<Conversation>(model, template_source_, options_.raw);
-  auto session = std::make_unique<Session>(model, SessionOptions{.context = options_.ctx});
+  auto session = session_with(model);
   if (conversation_) {
     conversation->set_system(conversation_->system());
     for (const ChatMessage& turn : conversation_->turns()) conversation->add(turn.role, turn.content);
@@ -155,8 +160,8 @@ void Chat::answer(const std::string& message) {
   if (stdout_is_terminal()) out("\n");
 }
 
-int chat(const RunOptions& options, std::shared_ptr<const Model> model) {
-  return Chat(options, std::move(model)).run();
+int chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft) {
+  return Chat(options, std::move(model), std::move(draft)).run();
 }
 
 }  // namespace uma::cli

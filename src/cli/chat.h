@@ -6,7 +6,8 @@
 
 namespace uma::cli {
 
-/// The conversation on a terminal: line editing, history, slash commands. Returns the exit code.
-int chat(const RunOptions& options, std::shared_ptr<const Model> model);
+/// The conversation on a terminal: line editing, history, slash commands. draft: guesses, or nullptr. Returns
+/// the exit code.
+int chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft);
 
 }  // namespace uma::cli

@@ -13,13 +13,14 @@ namespace uma::cli {
 
 class Chat {
  public:
-  Chat(const RunOptions& options, std::shared_ptr<const Model> model);
+  Chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft);
   /// Until Ctrl-D or /bye. Returns the exit code.
   int run();
 
  private:
   // chat.cc
   void use(std::shared_ptr<const Model> model);
+  std::unique_ptr<Session> session_with(const std::shared_ptr<const Model>& model) const;
   void make_session();
   LineEditor::Result read_message(std::string& message);
   void answer(const std::string& message);
@@ -46,7 +47,7 @@ class Chat {
   const RunOptions initial_;  // what /set parameter NAME goes back to
   LineEditor editor_;
   std::string template_source_;
-  std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Model> model_, draft_;
   std::unique_ptr<Conversation> conversation_;
   std::unique_ptr<Session> session_;
   bool keep_history_ = true;

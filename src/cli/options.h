@@ -40,6 +40,7 @@ struct RunOptions : Common {
   std::optional<uint64_t> seed;         // none: another each time, and said in --json
   int64_t max_tokens = -1;              // -1: until the model ends or the context is full
   int64_t guess = 0;                    // tokens guessed ahead
+  std::string draft;                    // a smaller model that guesses
   int64_t ctx = 0;                      // 0: the model's, at most kDefaultContext
   std::vector<std::string> stop;
   std::string template_file;

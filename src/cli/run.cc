@@ -18,6 +18,9 @@
 namespace uma::cli {
 namespace {
 
+// With the next token they are the four rows that read the weights once.
+constexpr int64_t kDraftGuesses = 3;
+
 std::pair<int32_t, float> parse_bias(const std::string& text) {
   const size_t equals = text.find('=');
   std::pair<int32_t, float> bias{0, 0};
@@ -59,13 +62,14 @@ nlohmann::ordered_json to_json(const GenerateResult& result, const Model& model,
   return json;
 }
 
-int answer(const RunOptions& o, const std::shared_ptr<const Model>& model, const std::string& prompt) {
+int answer(const RunOptions& o, const std::shared_ptr<const Model>& model,
+           const std::shared_ptr<const Model>& draft, const std::string& prompt) {
   check(!prompt.empty(), ErrorCode::kInvalidArgument, "run", "the prompt is empty");
   Conversation conversation(model, o.template_file.empty() ? "" : read_file(o.template_file), o.raw);
   conversation.set_system(o.system);
   conversation.add("user", prompt);
   if (!is_utf8(prompt)) note("uma: the prompt is not UTF-8 throughout: what is not is read as U+FFFD");
-  Session session(model, {.context = o.ctx});
+  Session session(model, {.context = o.ctx, .draft = draft});
   InterruptScope interrupt;
   GenerateOptions generate = generate_options(o);
   generate.cancel = &interrupt.flag();
@@ -121,7 +125,7 @@ GenerateOptions generate_options(const RunOptions& o) {
   s.seed = o.seed ? *o.seed : random_seed() >> 11;
   options.max_tokens = o.max_tokens;
   options.stop = o.stop;
-  options.guesses = o.guess;
+  options.guesses = o.guess > 0 || o.draft.empty() ? o.guess : kDraftGuesses;
   return options;
 }
 
@@ -151,7 +155,9 @@ int run(const RunOptions& o) {
   const std::string path = find_or_pull(o.model, o.offline);
   const std::string prompt = chatting ? "" : joined_prompt(o);
   const auto model = open_model(path, {.exact = o.exact});
-  return chatting ? chat(o, model) : answer(o, model, prompt);
+  std::shared_ptr<const Model> draft;
+  if (!o.draft.empty()) draft = open_model(find_or_pull(o.draft, o.offline), {.exact = o.exact});
+  return chatting ? chat(o, model, draft) : answer(o, model, draft, prompt);
 }
 
 }  // namespace uma::cli

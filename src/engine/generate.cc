@@ -7,7 +7,7 @@
 #include "core/eval.h"
 #include "core/kernel.h"
 #include "engine/answer.h"
-#include "engine/lookup.h"
+#include "engine/guess.h"
 
 namespace uma {
 namespace {
@@ -59,8 +59,14 @@ Session::Session(std::shared_ptr<const Model> model, const SessionOptions& optio
         most);
   check(prefill_chunk_ > 0, kBad, "session", "prefill_chunk must be 1 or more, not {}", prefill_chunk_);
   context_ = options.context > 0 ? options.context : std::min(most, kDefaultContext);
+  if (options.draft)
+    guesser_ = std::make_unique<DraftModel>(options.draft, *model_);
+  else
+    guesser_ = std::make_unique<PromptLookup>();
   reset();
 }
+
+Session::~Session() = default;
 
 void Session::reset() {
   cached_.clear();
@@ -115,13 +121,13 @@ void Session::forget(size_t n) {
 
 GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
   Answer answer(model_, prompt, options, context_);
-  PromptLookup lookup;
+  guesser_->restart();
   if (options.guesses > 0)
-    for (const int32_t token : prompt) lookup.accept(token);
+    for (const int32_t token : prompt) guesser_->accept(token);
   StopReason reason = StopReason::cancelled;
   if (prefill(prompt, options, answer.timings())) {
     const auto start = Clock::now();
-    reason = decode(answer, lookup, options);
+    reason = decode(answer, options);
     answer.timings().decode_s = seconds_since(start);
   }
   return answer.finish(reason);
@@ -130,7 +136,7 @@ GenerateResult Session::generate(std::span<const int32_t> prompt, const Generate
 // Each turn draws a token. The last guesses that were run stand behind logits_: row i tells what comes after
 // i of them, and is asked only when these i were right, so every draw is made from the logits of the answer's
 // own text.
-StopReason Session::decode(Answer& answer, PromptLookup& lookup, const GenerateOptions& options) {
+StopReason Session::decode(Answer& answer, const GenerateOptions& options) {
   const int64_t vocab_size = model_->config().vocab_size;
   GenerateTimings& timings = answer.timings();
   std::vector<int32_t> run;  // a token of the answer, and guesses at what comes after it
@@ -146,7 +152,7 @@ StopReason Session::decode(Answer& answer, PromptLookup& lookup, const GenerateO
     const int32_t token = answer.sample({scores, static_cast<size_t>(vocab_size)});
     if (const auto reason = answer.accept(token)) return forget_wrong(*reason);
     ++timings.decoded_tokens;
-    if (options.guesses > 0) lookup.accept(token);
+    if (options.guesses > 0) guesser_->accept(token);
     if (wrong() > 0 && run[right + 1] == token) {
       ++right;
       ++timings.right_guesses;
@@ -158,7 +164,7 @@ StopReason Session::decode(Answer& answer, PromptLookup& lookup, const GenerateO
     // The token itself fits: the answer has not ended.
     const int64_t room = context_ - static_cast<int64_t>(cached_.size()) - 1;
     if (options.guesses > 0) {
-      const std::vector<int32_t> guesses = lookup.guess(std::min(options.guesses, room));
+      const std::vector<int32_t> guesses = guesser_->guess(std::min(options.guesses, room));
       run.insert(run.end(), guesses.begin(), guesses.end());
       timings.guessed_tokens += static_cast<int64_t>(guesses.size());
     }

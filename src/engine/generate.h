@@ -40,8 +40,8 @@ struct GenerateOptions {
   /// is known. Empty strings are refused.
   std::vector<std::string> stop;
   bool ignore_eos = false;  // for measurements
-  /// Tokens of the answer that are guessed from the text so far and checked by the model together with the
-  /// next one; 0: none. The answer is the same, token for token; where text repeats itself it comes faster.
+  /// Tokens of the answer that are guessed, from repetitions in the text or by a draft model, and checked by
+  /// the model together with the next one; 0: none. The answer is the same, token for token.
   int64_t guesses = 0;  // up to kMaxGuesses
   /// Checked before every token and every chunk of the prompt; the session stays usable.
   const std::atomic<bool>* cancel = nullptr;
@@ -59,7 +59,7 @@ struct GenerateTimings {
   int64_t right_guesses = 0;   // of these
   int64_t decoded_tokens = 0;  // run one by one or as right guesses: the answer but for its last, whose
                                // successor is not asked
-  double queue_s = 0;  // waited for its turn (scheduler)
+  double queue_s = 0;          // waited for its turn (scheduler)
   double prefill_s = 0;
   double decode_s = 0;
   /// Tokens worked on a second; 0 where nothing was.
@@ -80,15 +80,18 @@ struct SessionOptions {
   /// context length is refused: positions beyond it were never trained.
   int64_t context = 0;
   int64_t prefill_chunk = 512;  // prompt tokens that go through the model together
+  /// Makes the guesses that a request asks for; nullptr: they come from repetitions in the text.
+  std::shared_ptr<const Model> draft = nullptr;
 };
 
 class Answer;
-class PromptLookup;
+class Guesser;
 
 class Session {
  public:
-  /// Throws InvalidArgument for options outside their rules.
+  /// Throws InvalidArgument for options outside their rules, and for a draft with another vocabulary.
   explicit Session(std::shared_ptr<const Model> model, const SessionOptions& options = {});
+  ~Session();
 
   /// Answers a prompt. What the cache already holds of its beginning is not computed again, so a chat passes
   /// the whole conversation each time.
@@ -109,9 +112,10 @@ class Session {
   bool prefill(std::span<const int32_t> prompt, const GenerateOptions& options, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
   void forget(size_t n);
-  StopReason decode(Answer& answer, PromptLookup& lookup, const GenerateOptions& options);
+  StopReason decode(Answer& answer, const GenerateOptions& options);
 
   std::shared_ptr<const Model> model_;
+  std::unique_ptr<Guesser> guesser_;
   std::unique_ptr<Cache> cache_;
   std::vector<int32_t> cached_;
   std::optional<array> logits_;  // (rows, vocab), after the last cached tokens

@@ -9,7 +9,7 @@
 #include "backend/install.h"
 #include "base/error.h"
 #include "engine/bench.h"
-#include "engine/lookup.h"
+#include "engine/guess.h"
 #include "engine/perplexity.h"
 #include "text/tokenizer.h"
 
@@ -312,10 +312,43 @@ TEST(Generate, GuessesAreCheckedToTheBit) {
   }
 }
 
+// A draft that is the model itself is always right where answers are greedy; another one is sometimes; no
+// draft changes anything.
+TEST(Generate, ADraftModelChangesNothing) {
+  const auto model = open_model(tiny("qwen2")), other = open_model(tiny("qwen3"));
+  std::vector<int32_t> prompt;
+  for (int32_t i = 0; i < 30; ++i) prompt.push_back(20 + i * 7 % 200);
+  for (const float temperature : {0.f, 3.f}) {
+    GenerateOptions options;
+    options.sampling.temperature = temperature;
+    options.sampling.seed = 9;
+    options.max_tokens = 40;
+    options.ignore_eos = true;
+    const auto expected = Session(model).generate(prompt, options);
+    options.guesses = 3;
+    for (const auto& draft : {model, other}) {
+      Session session(model, {.draft = draft});
+      for (int turn = 0; turn < 2; ++turn) {
+        const auto result = session.generate(prompt, options);
+        EXPECT_EQ(result.tokens, expected.tokens);
+        // The guesses of the last pass may come after the answer's end.
+        if (draft == model && temperature == 0) {
+          EXPECT_GE(result.timings.right_guesses + options.guesses, result.timings.guessed_tokens);
+        }
+      }
+    }
+  }
+  auto foreign = std::make_shared<Model>(*other);
+  auto vocabulary = std::make_shared<Vocabulary>(*other->vocabulary);
+  vocabulary->bos = 3;
+  foreign->vocabulary = vocabulary;
+  EXPECT_THROW(Session(model, {.draft = foreign}), Error);
+}
+
 TEST(PromptLookup, GuessesWhatFollowedBefore) {
   PromptLookup lookup;
   const auto after = [&](std::vector<int32_t> text) {
-    lookup = {};
+    lookup.restart();
     for (const int32_t token : text) lookup.accept(token);
     return lookup.guess(4);
   };

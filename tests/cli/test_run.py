@@ -51,6 +51,14 @@ class Run(CliTest):
             self.assertLessEqual(guessed["timings"]["right_guesses"], guessed["timings"]["guessed_tokens"])
         self.fails("run", TINY, "hello", "--guess", "8", code=2)
 
+    def test_a_draft_model_changes_nothing_but_time(self):
+        words = ("hello", "--temp", "0", "--max-tokens", "40", "--logit-bias", f"{TINY_EOS}=-inf")
+        plain = self.answer(*words)
+        drafted = self.answer(*words, "--draft", TINY)
+        self.assertEqual(drafted["tokens"], plain["tokens"])
+        self.assertGreater(drafted["timings"]["right_guesses"], 20)
+        self.fails("run", TINY, "hello", "--draft", "no-such-model", saying="no-such-model")
+
     def test_max_tokens(self):
         for n in (0, 1, 5):
             answer = self.answer("hello", "--temp", "0", "--max-tokens", str(n))

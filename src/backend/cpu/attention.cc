@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "backend/cpu/attention_tile.h"
 #include "base/thread_pool.h"
@@ -196,13 +197,9 @@ void for_each_tile(int64_t n, bool parallel, FunctionRef<void(int64_t)> body) {
 }
 
 float* thread_floats(size_t n) {
-  thread_local std::unique_ptr<float[]> memory;
-  thread_local size_t size = 0;
-  if (size < n) {
-    memory.reset(new float[n]);
-    size = n;
-  }
-  return memory.get();
+  thread_local std::vector<float> memory;
+  if (memory.size() < n) memory.resize(n);
+  return memory.data();
 }
 
 void run(const Problem& p) {
