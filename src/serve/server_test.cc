@@ -488,6 +488,7 @@ TEST(ServeStreams, TheEndOfTheServerEndsStreamsCleanly) {
       request("POST", "/api/generate", R"({"model":"long:1","prompt":"x","options":{"num_predict":-1}})"));
   whole.send(request("POST", "/v1/completions", kForever + "}"));
   openai.read_until("data: ");
+  ollama.read_until("\"done\"");
   TestServer::eventually([&] { return s.metric("uma_http_streams") >= 2; });
   s.stop();
   const std::string end = openai.read_until("");
