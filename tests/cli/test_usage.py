@@ -9,9 +9,9 @@ from support import PATIENCE, BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, ma
 
 COMMANDS = ("run", "serve", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template", "doctor")
 # The least words that each takes.
-WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "list": (), "show": (TINY,), "rm": ("nothing:here",),
-         "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"), "tokenize": (TINY,),
-         "template": (TINY, "chat.json"), "doctor": ()}
+WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "list": (), "show": (TINY,),
+         "rm": ("nothing:here",), "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"),
+         "tokenize": (TINY,), "template": (TINY, "chat.json"), "doctor": ()}
 
 
 class Help(CliTest):
