@@ -20,7 +20,8 @@ async def stream(args, number):
         "options": {"temperature": 1, "seed": number, "num_predict": args.tokens}}).encode()
     start = time.perf_counter()
     reader, writer = await asyncio.open_connection(args.host, args.port, limit=1 << 20)
-    writer.write(f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+    head = f"POST /api/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
     await writer.drain()
     first, last = None, None
     while True:
