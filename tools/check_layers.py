@@ -24,6 +24,7 @@ DIRECT = {
     "infer": ["fast"],
     "models": ["infer", "io", "text"],
     "engine": ["models"],
+    "serve": ["engine", "hub"],
     "backend/cpu/isa": ["core"],
     "backend/cpu/quant": ["backend/cpu/isa"],
     "backend/cpu/linalg": ["ops"],
@@ -31,7 +32,7 @@ DIRECT = {
     "backend/null": ["core"],
     "backend": ["backend/cpu", "backend/null"],
     "uma": ["optim", "graph"],
-    "cli": ["engine", "hub", "backend"],
+    "cli": ["serve", "backend"],
     "": ["cli", "uma"],
 }
 # A test may also make the backends work.

@@ -140,6 +140,52 @@ void add_run(CLI::App& app, RunOptions& o) {
       "  uma run ./model.gguf --temp 0 --max-tokens 64 --json \"2 + 2 =\"");
 }
 
+void add_serve(CLI::App& app, ServeOptions& o) {
+  app.add_option("--host", o.host, "address to listen on; default: OLLAMA_HOST's, or 127.0.0.1")
+      ->envname("UMA_HOST");
+  app.add_option("--port", o.port, "port; default: OLLAMA_HOST's, or 11434; 0: one that is free")
+      ->check(in_range(0, 65535))
+      ->envname("UMA_PORT");
+  app.add_option(
+         "--model", o.models,
+         "NAME=FILE serves a .gguf file under a name, besides the pulled models; may be given several times")
+      ->allow_extra_args(false);
+  app.add_option("--parallel", o.parallel, "answers computed together")
+      ->check(in_range(int64_t{1}, int64_t{4096}))
+      ->capture_default_str()
+      ->envname("UMA_PARALLEL");
+  app.add_option("--queue", o.queue, "requests that may wait; more are told that the server is busy")
+      ->check(in_range(int64_t{0}, int64_t{100000}))
+      ->capture_default_str()
+      ->envname("UMA_QUEUE");
+  app.add_option("--ctx,-c", o.ctx,
+                 fmt::format("tokens of prompt and answer together; default: the model's, at most {}",
+                             kDefaultContext))
+      ->check(at_least(int64_t{1}))
+      ->envname("UMA_CTX");
+  app.add_option("--max-models", o.max_models, "models loaded at the same time")
+      ->check(in_range(1, 64))
+      ->capture_default_str()
+      ->envname("UMA_MAX_MODELS");
+  app.add_option("--keep-alive", o.keep_alive,
+                 "how long a model stays loaded after its last request, such as 5m; -1: for ever")
+      ->capture_default_str()
+      ->envname("UMA_KEEP_ALIVE");
+  app.add_option("--allow-host", o.allowed_hosts,
+                 "a name of this machine that Host headers may have; may be given several times")
+      ->allow_extra_args(false);
+  app.add_flag("--insecure", o.insecure,
+               "listen on an address that other machines reach, without keys or TLS");
+  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_common(app, o);
+  app.footer(
+      "Examples:\n"
+      "  uma serve\n"
+      "  uma serve --port 8080 --model mine=./model.gguf --ctx 8192\n"
+      "  curl http://127.0.0.1:11434/api/chat -d '{\"model\":\"qwen2.5-coder:0.5b\",\"messages\":[{\"role\":"
+      "\"user\",\"content\":\"Hi\"}]}'");
+}
+
 void add_bench(CLI::App& app, BenchOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
   const auto count = in_range(int64_t{1}, int64_t{1} << 24);
@@ -269,6 +315,7 @@ int run_app(int argc, const char* const* argv) try {
 
   RunOptions run_options;
   BenchOptions bench_options;
+  ServeOptions serve_options;
   PerplexityOptions perplexity_options;
   TokenizeOptions tokenize_options;
   TemplateOptions template_options;
@@ -284,6 +331,9 @@ int run_app(int argc, const char* const* argv) try {
   command(
       "run", "answer a prompt, or chat", run_options, [&](CLI::App& s) { add_run(s, run_options); },
       [&] { return run(run_options); });
+  command(
+      "serve", "answer over HTTP: Ollama's and OpenAI's APIs", serve_options,
+      [&](CLI::App& s) { add_serve(s, serve_options); }, [&] { return serve(serve_options); });
   struct Row {
     const char *name, *help;
     int (*go)(const ModelsOptions&);

@@ -71,6 +71,20 @@ struct TemplateOptions : Common {
   std::string model, template_file, file;
 };
 
+struct ServeOptions : Common {
+  std::string host;                 // empty: OLLAMA_HOST's, else the loopback
+  int port = -1;                    // -1: OLLAMA_HOST's, else 11434; 0: one that is free
+  std::vector<std::string> models;  // "NAME=PATH"
+  int64_t parallel = 256;
+  int64_t queue = 512;
+  int64_t ctx = 0;  // 0: the model's, at most kDefaultContext
+  int max_models = 3;
+  std::string keep_alive = "5m";
+  std::vector<std::string> allowed_hosts;
+  bool insecure = false;
+  bool exact = false;
+};
+
 struct ModelsOptions : Common {  // pull, list, show, rm, cp
   std::string model, target;
   std::string name;
@@ -88,6 +102,7 @@ int show(const ModelsOptions& options);
 int remove(const ModelsOptions& options);
 int copy(const ModelsOptions& options);
 int doctor(const Common& options);
+int serve(const ServeOptions& options);
 
 /// Reads the arguments, runs the command. Returns the exit code: 0 done, 1 failed, 2 wrong use, 130
 /// stopped by Ctrl-C (128 + the signal's number).

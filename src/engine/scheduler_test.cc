@@ -256,8 +256,10 @@ TEST(Scheduler, AHeldRequestWaitsAndTheOthersGoOn) {
   auto r = Fixture::request(1, 5, 100);
   r.options.on_text = [&](std::string_view) { ++pieces; };
   const auto expected = f.alone(r);
+  f.network->pause(true);  // or it may be done before it is held
   Pending held = Fixture::submit(scheduler, r);
   held.ticket.hold(true);
+  f.network->pause(false);
   EXPECT_EQ(Fixture::submit(scheduler, Fixture::request(2, 70, 20)).get().result.tokens.size(), 20u);
   EXPECT_EQ(held.outcome.wait_for(50ms), std::future_status::timeout);
   held.ticket.hold(false);

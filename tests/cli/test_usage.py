@@ -7,11 +7,11 @@ import subprocess
 
 from support import PATIENCE, BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, main
 
-COMMANDS = ("run", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template", "doctor")
+COMMANDS = ("run", "serve", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template", "doctor")
 # The least words that each takes.
-WORDS = {"run": (TINY, "hi"), "pull": ("nothing:here",), "list": (), "show": (TINY,), "rm": ("nothing:here",),
-         "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"), "tokenize": (TINY,),
-         "template": (TINY, "chat.json"), "doctor": ()}
+WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "list": (), "show": (TINY,),
+         "rm": ("nothing:here",), "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"),
+         "tokenize": (TINY,), "template": (TINY, "chat.json"), "doctor": ()}
 
 
 class Help(CliTest):

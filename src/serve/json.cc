@@ -1,0 +1,109 @@
+#include "serve/json.h"
+
+#include <cmath>
+
+#include "serve/api.h"
+
+namespace uma::serve {
+namespace {
+
+// Up to here a double holds every whole number, so that 8.0 means 8 and nothing else.
+constexpr double kExact = 9007199254740992.0;
+
+}  // namespace
+
+Json parse_object(std::string_view body) {
+  if (body.empty()) throw ApiError(400, "missing request body");
+  size_t values = 0;
+  const auto bound = [&values](int depth, Json::parse_event_t event, Json&) {
+    using Event = Json::parse_event_t;
+    if (depth > kMaxJsonDepth) throw ApiError(400, fmt::format("the JSON nests over {} deep", kMaxJsonDepth));
+    values += event == Event::value || event == Event::object_start || event == Event::array_start;
+    if (values > kMaxJsonValues)
+      throw ApiError(400, fmt::format("the JSON holds over {} values", kMaxJsonValues));
+    return true;
+  };
+  try {
+    Json json = Json::parse(body, bound);
+    if (!json.is_object()) throw ApiError(400, "the body must be a JSON object");
+    return json;
+  } catch (const Json::parse_error& e) {
+    throw ApiError(400, fmt::format("the body is not valid JSON in UTF-8, at byte {}", e.byte));
+  } catch (const Json::exception&) {
+    throw ApiError(400, "the body holds a number that is out of range");
+  }
+}
+
+std::string dump(const OrderedJson& json) {
+  return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+}
+
+Fields::Fields(const Json& object, std::string noun) : object_(object), noun_(std::move(noun)) {}
+
+const Json* Fields::find(const char* name) const {
+  const auto at = object_.find(name);
+  return at == object_.end() || at->is_null() ? nullptr : &*at;
+}
+
+void Fields::refuse(const char* name, std::string_view rule) const {
+  throw ApiError(400, fmt::format("{}\"{}\" {}", noun_, name, rule), name);
+}
+
+void Fields::refuse_if_set(const char* name, std::string_view sentence) const {
+  const Json* value = find(name);
+  if (!value || *value == false || *value == "" || (value->is_structured() && value->empty())) return;
+  throw ApiError(400, sentence, name);
+}
+
+std::optional<std::string> Fields::text(const char* name) const {
+  const Json* value = find(name);
+  if (!value) return {};
+  if (!value->is_string()) refuse(name, "must be of type string");
+  return value->get<std::string>();
+}
+
+std::optional<bool> Fields::flag(const char* name) const {
+  const Json* value = find(name);
+  if (!value) return {};
+  if (!value->is_boolean()) refuse(name, "must be of type boolean");
+  return value->get<bool>();
+}
+
+std::optional<int64_t> Fields::integer(const char* name, int64_t low, int64_t high) const {
+  const Json* value = find(name);
+  if (!value) return {};
+  const double x = value->is_number() ? value->get<double>() : NAN;
+  if (x != std::floor(x)) refuse(name, "must be of type integer");  // NaN too
+  const bool held = value->is_number_unsigned() ? value->get<uint64_t>() <= uint64_t{INT64_MAX}
+                                                : !value->is_number_float() || std::abs(x) <= kExact;
+  const int64_t n = held ? value->get<int64_t>() : 0;
+  if (!held || n < low || n > high)
+    refuse(name, high == INT64_MAX ? fmt::format("must be {} or more, and fit in 64 bits", low)
+                                   : fmt::format("must be from {} to {}", low, high));
+  return n;
+}
+
+std::optional<double> Fields::number(const char* name, double low, double high) const {
+  const Json* value = find(name);
+  if (!value) return {};
+  if (!value->is_number()) refuse(name, "must be of type number");
+  const double x = value->get<double>();
+  if (!(x >= low && x <= high)) refuse(name, fmt::format("must be from {} to {}, not {}", low, high, x));
+  return x;
+}
+
+std::vector<std::string> Fields::texts(const char* name, size_t most) const {
+  const Json* value = find(name);
+  std::vector<std::string> all;
+  if (!value) return all;
+  if (value->is_string()) return {value->get<std::string>()};
+  if (!value->is_array()) refuse(name, "must be a string or an array of strings");
+  if (value->size() > most) refuse(name, fmt::format("holds {} strings, {} at most", value->size(), most));
+  for (const Json& item : *value) {
+    if (!item.is_string()) refuse(name, "must be a string or an array of strings");
+    all.push_back(item.get<std::string>());
+  }
+  return all;
+}
+
+}  // namespace uma::serve

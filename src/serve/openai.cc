@@ -1,0 +1,347 @@
+// OpenAI's API: chat and text completions with server-sent events, and the list of models.
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "base/utf8.h"
+#include "serve/json.h"
+#include "serve/random_id.h"
+#include "serve/service.h"
+
+namespace uma::serve {
+namespace {
+
+constexpr int64_t kMaxChoices = 128;
+constexpr size_t kMaxStops = 64, kMaxPrompts = 128;
+
+std::string event(const OrderedJson& json) {
+  return "data: " + dump(json) + "\n\n";
+}
+
+const char* finish_reason(const GenerateResult& result) {
+  const bool cut = result.stop_reason == StopReason::length || result.stop_reason == StopReason::context;
+  return cut ? "length" : "stop";
+}
+
+/// The choices of one prompt share its tokens.
+OrderedJson usage_of(std::span<const GenerateResult> results, int64_t choices) {
+  int64_t prompt = 0, cached = 0, answer = 0;
+  for (size_t i = 0; i < results.size(); ++i) {
+    const GenerateTimings& t = results[i].timings;
+    answer += t.answer_tokens;
+    if (static_cast<int64_t>(i) % choices != 0) continue;
+    prompt += t.prompt_tokens;
+    cached += t.reused_tokens;
+  }
+  return {{"prompt_tokens", prompt},
+          {"completion_tokens", answer},
+          {"total_tokens", prompt + answer},
+          {"prompt_tokens_details", {{"cached_tokens", cached}}}};
+}
+
+/// Chat and text completions differ in a choice's fields.
+class OpenAiFormat final : public AnswerFormat {
+ public:
+  OpenAiFormat(const AnswerRequest& request, bool chat, bool usage)
+      : id_(random_id(chat ? "chatcmpl-" : "cmpl-")),
+        model_(request.model),
+        chat_(chat),
+        usage_(usage),
+        choices_(request.choices),
+        all_(static_cast<size_t>(request.choices) * std::max<size_t>(request.prompts.size(), 1)) {}
+
+  std::string_view type() const override { return "text/event-stream; charset=utf-8"; }
+  std::string begin() override {
+    std::string out;
+    if (chat_)
+      for (size_t i = 0; i < all_; ++i)
+        out += event(chunk(i, {{"role", "assistant"}, {"content", ""}}, nullptr));
+    return out;
+  }
+  std::string piece(size_t choice, std::string_view text) override {
+    return event(chunk(choice, chat_ ? OrderedJson{{"content", text}} : OrderedJson(text), nullptr));
+  }
+  std::string choice_end(size_t choice, const GenerateResult& result) override {
+    return event(chunk(choice, chat_ ? OrderedJson::object() : OrderedJson(""), finish_reason(result)));
+  }
+  std::string end(std::span<const GenerateResult> results) override {
+    std::string out;
+    if (usage_) {
+      OrderedJson json = head(true);
+      json["choices"] = OrderedJson::array();
+      json["usage"] = usage_of(results, choices_);
+      out = event(json);
+    }
+    return out + "data: [DONE]\n\n";
+  }
+  std::string error(const Failure& failure) override {
+    return "data: " + openai_refusal(failure).body + "\n\n";
+  }
+  std::string whole(std::span<const GenerateResult> results) override {
+    OrderedJson json = head(false);
+    json["choices"] = OrderedJson::array();
+    for (size_t i = 0; i < results.size(); ++i) {
+      OrderedJson choice{{"index", i}};
+      if (chat_) {
+        choice["message"] = {{"role", "assistant"}, {"content", results[i].text}, {"refusal", nullptr}};
+      } else {
+        choice["text"] = results[i].text;
+      }
+      choice["logprobs"] = nullptr;
+      choice["finish_reason"] = finish_reason(results[i]);
+      json["choices"].push_back(std::move(choice));
+    }
+    json["usage"] = usage_of(results, choices_);
+    return dump(json);
+  }
+  HttpReply refusal(const Failure& failure) override { return openai_refusal(failure); }
+
+ private:
+  OrderedJson head(bool part) const {
+    const char* object = !chat_ ? "text_completion" : part ? "chat.completion.chunk" : "chat.completion";
+    return {{"id", id_},
+            {"object", object},
+            {"created", created_},
+            {"model", model_},
+            {"system_fingerprint", "uma"}};
+  }
+  OrderedJson chunk(size_t choice, OrderedJson text, OrderedJson reason) const {
+    OrderedJson json = head(true);
+    json["choices"] = {{{"index", choice},
+                        {chat_ ? "delta" : "text", std::move(text)},
+                        {"logprobs", nullptr},
+                        {"finish_reason", std::move(reason)}}};
+    if (usage_) json["usage"] = nullptr;
+    return json;
+  }
+
+  std::string id_, model_;
+  bool chat_, usage_;
+  int64_t choices_;
+  size_t all_;
+  int64_t created_ = std::time(nullptr);
+};
+
+void read_logit_bias(const Fields& body, SamplingOptions& s) {
+  const Json* biases = body.find("logit_bias");
+  if (!biases) return;
+  if (!biases->is_object()) body.refuse("logit_bias", "must be of type object");
+  for (const auto& [key, value] : biases->items()) {
+    int32_t token = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
+    const double bias = value.is_number() ? value.get<double>() : 1000;
+    if (error != std::errc() || end != key.data() + key.size() || !(bias >= -100 && bias <= 100))
+      body.refuse("logit_bias", "must map token ids to numbers from -100 to 100");
+    s.logit_bias.emplace_back(token, static_cast<float>(bias));
+  }
+}
+
+/// What this server does not do yet is said, and never left out silently.
+void refuse_missing(const Fields& body) {
+  for (const char* name : {"tools", "functions"}) body.refuse_if_set(name, "tools are not supported yet");
+  const Json* choice = body.find("tool_choice");
+  if (choice && *choice != "none" && *choice != "auto")
+    body.refuse("tool_choice", "needs tools, which are not supported yet");
+  const Json* format = body.find("response_format");
+  if (format && !(format->is_object() && format->value("type", Json()) == "text"))
+    body.refuse("response_format", "is not supported yet, but for {\"type\":\"text\"}");
+  for (const char* name : {"logprobs", "top_logprobs"})
+    if (const Json* value = body.find(name); value && *value != false && *value != 0)
+      body.refuse(name, "is not supported yet");
+  body.refuse_if_set("audio", "audio is not supported");
+  body.refuse_if_set("suffix", "\"suffix\" is not supported yet");
+  body.refuse_if_set("echo", "\"echo\" is not supported yet");
+  for (const std::string& m : body.texts("modalities", 8))
+    if (m != "text") body.refuse("modalities", "may hold \"text\" only");
+}
+
+AnswerRequest read_common(const Fields& body) {
+  AnswerRequest request;
+  request.model = body.text("model").value_or("");
+  if (request.model.empty()) throw ApiError(400, "you must provide a model parameter", "model");
+  refuse_missing(body);
+  SamplingOptions& s = request.options.sampling;
+  s.temperature = static_cast<float>(body.number("temperature", 0, 2).value_or(1));
+  s.top_p = static_cast<float>(body.number("top_p", 0, 1).value_or(1));
+  s.top_k = body.integer("top_k", -1, INT32_MAX).value_or(40);
+  if (s.top_k < 0) s.top_k = 0;  // -1, elsewhere: all
+  s.min_p = static_cast<float>(body.number("min_p", 0, 1).value_or(0));
+  s.repeat_penalty = static_cast<float>(body.number("repetition_penalty", 0.01, 100).value_or(1));
+  s.presence_penalty = static_cast<float>(body.number("presence_penalty", -2, 2).value_or(0));
+  s.frequency_penalty = static_cast<float>(body.number("frequency_penalty", -2, 2).value_or(0));
+  read_logit_bias(body, s);
+  const auto seed = body.integer("seed");
+  s.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  request.options.stop = body.texts("stop", kMaxStops);
+  std::erase(request.options.stop, "");
+  const auto most = body.integer("max_completion_tokens", 0, INT32_MAX);
+  request.options.max_tokens = most ? *most : body.integer("max_tokens", 0, INT32_MAX).value_or(-1);
+  request.choices = body.integer("n", 1, kMaxChoices).value_or(1);
+  request.streamed = body.flag("stream").value_or(false);
+  body.text("user");
+  return request;
+}
+
+bool wants_usage(const Fields& body, bool streamed) {
+  const Json* options = body.find("stream_options");
+  if (!options) return false;
+  if (!options->is_object()) body.refuse("stream_options", "must be of type object");
+  if (!streamed) body.refuse("stream_options", "is for streams: set \"stream\" too");
+  return Fields(*options, "stream_options.").flag("include_usage").value_or(false);
+}
+
+std::string read_content(const Fields& message) {
+  const Json* content = message.find("content");
+  if (!content) return "";
+  if (content->is_string()) return content->get<std::string>();
+  if (!content->is_array()) message.refuse("content", "must be a string or an array of parts");
+  std::string text;
+  for (const Json& part : *content) {
+    if (!part.is_object()) message.refuse("content", "must be a string or an array of parts");
+    const Fields p(part);
+    const std::string type = p.text("type").value_or("");
+    if (type != "text")
+      throw ApiError(400, fmt::format("content of type '{}' is not supported", shown(type)), "messages");
+    text += p.text("text").value_or("");
+  }
+  return text;
+}
+
+ChatMessage read_message(const Json& json) {
+  if (!json.is_object()) throw ApiError(400, "a message must be of type object", "messages");
+  const Fields m(json);
+  const std::string role = m.text("role").value_or("");
+  m.refuse_if_set("tool_calls", "tool calls in messages are not supported yet");
+  if (role == "tool" || role == "function")
+    throw ApiError(400, "tool results in messages are not supported yet", "messages");
+  if (role != "system" && role != "developer" && role != "user" && role != "assistant")
+    throw ApiError(400,
+                   fmt::format("role '{}' is not one of system, developer, user, assistant", shown(role)),
+                   "messages");
+  return {role == "developer" ? "system" : role, read_content(m)};
+}
+
+Reply answer(Service& service, const Fields& body, const AnswerRequest& request, bool chat) {
+  const bool usage = wants_usage(body, request.streamed);
+  AnswerWork work = make_work(service, request);
+  work.format = std::make_unique<OpenAiFormat>(request, chat, usage);
+  return std::make_unique<Answering>(std::move(work));
+}
+
+Reply chat_completions(Service& service, const HttpRequest& http) {
+  const Json json = parse_object(http.body);
+  const Fields body(json);
+  AnswerRequest request = read_common(body);
+  const Json* messages = body.find("messages");
+  if (!messages || !messages->is_array()) body.refuse("messages", "must be of type array");
+  if (messages->empty()) body.refuse("messages", "must hold a message");
+  for (const Json& m : *messages) request.messages.push_back(read_message(m));
+  const std::string effort = body.text("reasoning_effort").value_or("");
+  static constexpr std::string_view kEfforts[] = {"", "none", "minimal", "low", "medium", "high", "xhigh"};
+  if (std::find(std::begin(kEfforts), std::end(kEfforts), effort) == std::end(kEfforts))
+    body.refuse("reasoning_effort", "must be one of none, minimal, low, medium, high, xhigh");
+  if (effort == "none") request.template_json = R"({"enable_thinking":false})";
+  return answer(service, body, request, true);
+}
+
+/// A string, tokens, or an array of either.
+std::vector<Prompt> read_prompts(const Fields& body) {
+  const Json* value = body.find("prompt");
+  constexpr const char* kRule = "must be a string, an array of tokens, or an array of either";
+  const auto one = [&](const Json& json) -> Prompt {
+    if (json.is_string()) return json.get<std::string>();
+    if (!json.is_array()) body.refuse("prompt", kRule);
+    std::vector<int32_t> tokens;
+    for (const Json& token : json) {
+      if (!token.is_number_unsigned() || token.get<uint64_t>() > INT32_MAX) body.refuse("prompt", kRule);
+      tokens.push_back(token.get<int32_t>());
+    }
+    return tokens;
+  };
+  if (!value) body.refuse("prompt", kRule);
+  const bool several = value->is_array() && !value->empty() && !value->front().is_number();
+  if (!several) return {one(*value)};
+  if (value->size() > kMaxPrompts) body.refuse("prompt", fmt::format("holds over {} prompts", kMaxPrompts));
+  std::vector<Prompt> prompts;
+  for (const Json& json : *value) prompts.push_back(one(json));
+  return prompts;
+}
+
+Reply completions(Service& service, const HttpRequest& http) {
+  const Json json = parse_object(http.body);
+  const Fields body(json);
+  AnswerRequest request = read_common(body);
+  request.prompts = read_prompts(body);
+  const auto best_of = body.integer("best_of", 0, kMaxChoices);
+  if (best_of && *best_of > 1 && *best_of != request.choices) body.refuse("best_of", "is not supported yet");
+  if (!body.find("max_completion_tokens") && !body.find("max_tokens")) request.options.max_tokens = 16;
+  if (static_cast<int64_t>(request.prompts.size()) * request.choices > kMaxChoices)
+    body.refuse("n", fmt::format("times the prompts is over {}", kMaxChoices));
+  return answer(service, body, request, false);
+}
+
+OrderedJson model_json(const LocalModel& m) {
+  return {{"id", m.name}, {"object", "model"}, {"created", m.modified}, {"owned_by", "library"}};
+}
+
+Reply models(Service& service, const HttpRequest&) {
+  OrderedJson data = OrderedJson::array();
+  for (const LocalModel& m : service.library.list()) data.push_back(model_json(m));
+  return HttpReply{.body = dump({{"object", "list"}, {"data", data}})};
+}
+
+/// %3A for the colon, as clients write it; anything else is no part of a name.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 3) == "%3A" || text.substr(i, 3) == "%3a") {
+      out += ':';
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+Reply one_model(Service& service, const HttpRequest& http) {
+  const std::string name =
+      unescaped(std::string_view(http.path).substr(std::string_view("/v1/models/").size()));
+  return HttpReply{.body = dump(model_json(service.library.find(name)))};
+}
+
+Reply not_yet(Service&, const HttpRequest& http) {
+  throw ApiError(501, fmt::format("{} is not supported yet", http.path));
+}
+
+constexpr Route kRoutes[] = {
+    {"POST", "/v1/chat/completions", chat_completions},
+    {"POST", "/v1/completions", completions},
+    {"GET", "/v1/models", models},
+    {"GET", "/v1/models/*", one_model},
+    {"POST", "/v1/embeddings", not_yet},
+    {"POST", "/v1/responses", not_yet},
+    {"POST", "/v1/messages", not_yet},
+    {"POST", "/v1/messages/count_tokens", not_yet},
+};
+
+}  // namespace
+
+std::span<const Route> openai_routes() {
+  return kRoutes;
+}
+
+HttpReply openai_refusal(const Failure& failure) {
+  const int status = failure.status;
+  const char* type = status == 404   ? "not_found_error"
+                     : status == 503 ? "unavailable_error"
+                     : status == 501 ? "not_supported_error"
+                     : status >= 500 ? "server_error"
+                                     : "invalid_request_error";
+  OrderedJson error{{"message", failure.message}, {"type", type}};
+  error["param"] = failure.param.empty() ? OrderedJson() : OrderedJson(failure.param);
+  error["code"] = failure.code.empty() ? OrderedJson() : OrderedJson(failure.code);
+  return {.status = status, .body = dump({{"error", error}})};
+}
+
+}  // namespace uma::serve

@@ -1,0 +1,66 @@
+#pragma once
+// What handlers work with, and the one request that every dialect is turned into.
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "serve/answering.h"
+#include "serve/api.h"
+#include "serve/library.h"
+#include "serve/metrics.h"
+#include "serve/pool.h"
+#include "text/chat_template.h"
+
+namespace uma::serve {
+
+struct Service {
+  Service(hub::StoreConfig store, const std::vector<std::pair<std::string, std::string>>& models,
+          Pool::Options pool_options, std::string version_text)
+      : library(std::move(store), models), pool(std::move(pool_options)), version(std::move(version_text)) {}
+
+  Library library;
+  Metrics metrics;
+  Pool pool;
+  std::string version;
+  std::atomic<bool> closing{false};
+};
+
+/// Handlers may take their time (they open models and read prompts), so they run on threads of their own,
+/// several at once. What they throw is worded by the route's dialect.
+struct Route {
+  const char* method;
+  const char* path;  // a '*' at the end: anything but nothing may follow
+  Reply (*handle)(Service&, const HttpRequest&);
+};
+std::span<const Route> ollama_routes();
+std::span<const Route> openai_routes();
+std::span<const Route> watch_routes();
+/// An error in a dialect's words.
+HttpReply ollama_refusal(const Failure& failure);
+HttpReply openai_refusal(const Failure& failure);
+
+/// A prompt is text that goes to the model as it stands, or tokens.
+using Prompt = std::variant<std::string, std::vector<int32_t>>;
+
+/// What is asked for, whoever asked in which dialect.
+struct AnswerRequest {
+  std::string model;
+  std::vector<ChatMessage> messages;  // a conversation
+  std::vector<Prompt> prompts;        // or prompts
+  std::string template_json;          // further variables of the chat template, or ""
+  GenerateOptions options;            // the seed is the first choice's; the others count on from it
+  int64_t choices = 1;                // for each prompt
+  int64_t context = 0;                // tokens; 0: the server's
+  std::optional<KeepAlive> keep_alive;
+  bool streamed = false;
+};
+
+/// Finds and loads the model and makes the prompts. The format is left to the dialect.
+/// throws ApiError, BusyError, and what the model's template throws.
+AnswerWork make_work(Service& service, const AnswerRequest& request);
+
+}  // namespace uma::serve
