@@ -285,6 +285,16 @@ TEST(Generate, GuessesKeepEveryLimit) {
   }
 }
 
+/// So many tokens, whatever they are.
+GenerateOptions endless(float temperature, int64_t tokens) {
+  GenerateOptions options;
+  options.sampling.temperature = temperature;
+  options.sampling.seed = 5;
+  options.max_tokens = tokens;
+  options.ignore_eos = true;
+  return options;
+}
+
 // The same draws from the same bits, greedy or not; the cache afterwards holds what it would hold.
 TEST(Generate, GuessesAreCheckedToTheBit) {
   for (const char* name : {"qwen2", "gemma3", "llama"}) {
@@ -292,11 +302,7 @@ TEST(Generate, GuessesAreCheckedToTheBit) {
     std::vector<int32_t> prompt;
     for (int32_t i = 0; i < 40; ++i) prompt.push_back(10 + i % 4);
     for (const float temperature : {0.f, 3.f}) {
-      GenerateOptions options;
-      options.sampling.temperature = temperature;
-      options.sampling.seed = 5;
-      options.max_tokens = 60;
-      options.ignore_eos = true;
+      GenerateOptions options = endless(temperature, 60);
       Session plain(model), guessing(model);
       const auto expected = plain.generate(prompt, options);
       auto longer = prompt;
@@ -319,11 +325,7 @@ TEST(Generate, ADraftModelChangesNothing) {
   std::vector<int32_t> prompt;
   for (int32_t i = 0; i < 30; ++i) prompt.push_back(20 + i * 7 % 200);
   for (const float temperature : {0.f, 3.f}) {
-    GenerateOptions options;
-    options.sampling.temperature = temperature;
-    options.sampling.seed = 9;
-    options.max_tokens = 40;
-    options.ignore_eos = true;
+    GenerateOptions options = endless(temperature, 40);
     const auto expected = Session(model).generate(prompt, options);
     options.guesses = 3;
     for (const auto& draft : {model, other}) {
