@@ -31,10 +31,19 @@ def run_program(tmp_path, model, tokens, **env):
     return alias.run(alias.command("--lm", str(script)), **env)
 
 
+def says_more_than(characters, program):
+    """The programs draw with a seed that nobody chose, and a random model's answer may end where it begins: of six
+    answers one is longer."""
+    return any(len(program()) > characters for _ in range(6))
+
+
 def test_a_program_for_mlx_lm_runs(tmp_path):
-    done = run_program(tmp_path, TINY, 64)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout) > 1 and done.stderr == ""
+    def program():
+        done = run_program(tmp_path, TINY, 64)
+        assert done.returncode == 0 and done.stderr == "", done.stderr
+        return done.stdout
+
+    assert says_more_than(1, program)
 
 
 @pytest.mark.parametrize("variable", ["UMA_TEST_MODEL_GEMMA3", "UMA_TEST_MODEL_QWEN25_CODER"])
@@ -56,7 +65,7 @@ def test_the_examples_of_the_readme_run(tmp_path):
         assert program.count('"qwen2.5-coder:0.5b"') == 1
         script = tmp_path / f"readme_{i}.py"
         script.write_text(program.replace('"qwen2.5-coder:0.5b"', repr(model)))
-        assert len(alias.output("--lm", str(script))) > 8
+        assert says_more_than(8, lambda: alias.output("--lm", str(script)))
 
 
 def test_modules_of_mlx_lm():
