@@ -122,7 +122,7 @@ class Scheduler::Impl {
   void make_room();
   Sequences plan();
   void step(const Sequences& sequences);
-  void recover(const Sequences& sequences, const std::exception_ptr& error);
+  void recover(const Sequences& sequences, std::exception_ptr error);
   void draw(const Sequences& sequences, const array& logits);
   void take_token(Sequence& s);
   void finish(Sequence& s, StopReason reason, std::exception_ptr error = nullptr);
@@ -300,6 +300,7 @@ void Scheduler::Impl::admit() {
 }
 
 void Scheduler::Impl::begin(Sequence& s) {
+  std::exception_ptr failure;
   try {
     PrefixCache::Hit hit = prefix_.find(s.request.tenant, std::span(s.tokens).first(s.prompt_size));
     s.cache = hit.cache ? std::move(hit.cache) : model->network->make_cache();
@@ -311,9 +312,11 @@ void Scheduler::Impl::begin(Sequence& s) {
     counts_.prompt_tokens += static_cast<int64_t>(s.prompt_size);
     counts_.reused_tokens += hit.tokens;
   } catch (...) {
-    s.cache.reset();
-    finish(s, StopReason::cancelled, std::current_exception());
+    failure = std::current_exception();
   }
+  if (!failure) return;
+  s.cache.reset();
+  finish(s, StopReason::cancelled, std::move(failure));
 }
 
 /// Puts back who came last while keys and values are too many. What they said stands: they read it again
@@ -363,6 +366,7 @@ void Scheduler::Impl::step(const Sequences& sequences) {
     wanted |= s->done + s->next().size() == s->tokens.size();
   }
   std::optional<array> logits;
+  std::exception_ptr failure;
   try {
     const array rows = model->network->forward(chunks, wanted ? LogitRows::last : LogitRows::none);
     if (wanted) {
@@ -375,9 +379,9 @@ void Scheduler::Impl::step(const Sequences& sequences) {
       eval(all);
     }
   } catch (...) {
-    recover(sequences, std::current_exception());
-    return;
+    failure = std::current_exception();
   }
+  if (failure) return recover(sequences, std::move(failure));
   ++counts_.steps;
   for (size_t i = 0; i < sequences.size(); ++i) {
     Sequence& s = *sequences[i];
@@ -391,13 +395,13 @@ void Scheduler::Impl::step(const Sequences& sequences) {
 
 /// A step failed, and some layers may hold its tokens and others not. One sequence: the error is its own.
 /// Several: each starts over alone, so that nobody pays for another's error with more than time.
-void Scheduler::Impl::recover(const Sequences& sequences, const std::exception_ptr& error) {
+void Scheduler::Impl::recover(const Sequences& sequences, std::exception_ptr error) {
   for (Sequence* s : sequences) {
     s->cache.reset();
     s->done = 0;
     s->suspect = true;
   }
-  if (sequences.size() == 1) finish(*sequences[0], StopReason::cancelled, error);
+  if (sequences.size() == 1) finish(*sequences[0], StopReason::cancelled, std::move(error));
 }
 
 void Scheduler::Impl::draw(const Sequences& sequences, const array& logits) {
@@ -422,16 +426,20 @@ void Scheduler::Impl::take_token(Sequence& s) {
     s.first_token = Clock::now();
     s.answer.timings().prefill_s = seconds(*s.begun, *s.first_token);
   }
+  std::optional<StopReason> reason;
+  std::exception_ptr failure = std::move(s.error);
   try {
-    if (s.error) std::rethrow_exception(s.error);
-    if (const auto reason = s.answer.accept(s.token)) return finish(s, *reason);
-    s.tokens.push_back(s.token);
-    ++counts_.answer_tokens;
+    if (!failure) reason = s.answer.accept(s.token);
   } catch (...) {
-    finish(s, StopReason::cancelled, std::current_exception());
+    failure = std::current_exception();
   }
+  if (failure) return finish(s, StopReason::cancelled, std::move(failure));
+  if (reason) return finish(s, *reason);
+  s.tokens.push_back(s.token);
+  ++counts_.answer_tokens;
 }
 
+/// An error goes to whoever asked, and nothing of it stays with this thread.
 void Scheduler::Impl::finish(Sequence& s, StopReason reason, std::exception_ptr error) {
   s.finished = true;
   full_ = false;
@@ -447,7 +455,7 @@ void Scheduler::Impl::finish(Sequence& s, StopReason reason, std::exception_ptr 
     if (!error) error = std::current_exception();
   }
   ++(error ? counts_.failed : reason == StopReason::cancelled ? counts_.cancelled : counts_.finished);
-  s.request.on_done(std::move(result), error);
+  s.request.on_done(std::move(result), std::move(error));
 }
 
 void Scheduler::Impl::forget_finished() {

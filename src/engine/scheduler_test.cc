@@ -107,7 +107,7 @@ struct Fixture {
   static Pending submit(Scheduler& scheduler, ScheduledRequest r) {
     auto promise = std::make_shared<std::promise<Outcome>>();
     r.on_done = [promise](GenerateResult result, std::exception_ptr error) {
-      promise->set_value({std::move(result), error});
+      promise->set_value({std::move(result), std::move(error)});
     };
     Pending pending;
     pending.outcome = promise->get_future();
