@@ -385,7 +385,8 @@ TEST(DecodeRows, AreTheDefinition) {
     decode_rows(w.matrix, wide, a.data());
     decode_rows(w.matrix, narrow, b.data());
     for (size_t i = 0; i < 4; ++i)
-      ASSERT_EQ(std::memcmp(&a[i * 512], &w.values[static_cast<size_t>(wide[i]) * 512], 512 * 4), 0)
+      ASSERT_EQ(
+          std::memcmp(a.data() + i * 512, w.values.data() + static_cast<size_t>(wide[i]) * 512, 512 * 4), 0)
           << row.name;
     ASSERT_EQ(std::memcmp(a.data(), b.data(), a.size() * 4), 0);
     decode_matrix(w.matrix, all.data());
