@@ -7,6 +7,7 @@
 #include "ops/creation.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/manipulate.h"
 #include "ops/matmul.h"
 #include "ops/reduce.h"
 #include "ops/shape.h"
@@ -177,15 +178,10 @@ PackedFormat affine_format(const Node& node) {
 
 /// (..., K) -> (..., K / group, group), and back.
 array split_groups(const array& x, int group) {
-  Shape shape = x.shape();
-  shape.back() /= group;
-  shape.push_back(group);
-  return reshape(x, shape);
+  return unflatten(x, -1, {x.shape(-1) / group, group});
 }
 array join_groups(const array& x) {
-  Shape shape(x.shape().begin(), x.shape().end() - 1);
-  shape.back() *= x.shape(-1);
-  return reshape(x, shape);
+  return flatten(x, -2, -1);
 }
 
 /// The bits of 32-bit numbers, lowest first: (..., n) -> (..., n, count).
@@ -248,19 +244,7 @@ std::pair<std::vector<array>, std::vector<int>> packed_quantize_vmap(const Node&
 std::pair<std::vector<array>, std::vector<int>> packed_dequantize_vmap(const Node& node,
                                                                        std::span<const array> inputs,
                                                                        std::span<const int> axes) {
-  int64_t batch = 1;
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (axes[i] >= 0) batch = inputs[i].shape(axes[i]);
-  std::vector<array> moved;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (axes[i] >= 0) {
-      moved.push_back(moveaxis(inputs[i], axes[i], 0));
-    } else {
-      Shape shape = inputs[i].shape();
-      shape.insert(shape.begin(), batch);
-      moved.push_back(broadcast_to(inputs[i], shape));
-    }
-  }
+  const std::vector<array> moved = batch_first(inputs, axes);
   std::optional<array> biases;
   if (moved.size() > 2) biases = moved[2];
   return {{dequantize(moved[0], moved[1], biases, node.params<PackedParams>().format, DType::float32)}, {0}};

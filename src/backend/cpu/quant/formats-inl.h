@@ -352,18 +352,6 @@ struct Q3_K {
 
 // ---- what the kernels share ----
 
-/// What an ActChunk tells of group g: scales, and the sums of its two halves.
-[[gnu::always_inline]] inline void store_group(ActChunk* out, int g, float d, int sum0, int sum1) {
-  const int at = lane32(g), first = lane16(2 * g), second = lane16(2 * g + 1);
-  out->d32[at] = out->d16[first] = out->d16[second] = d;
-  out->x32[at] = d * static_cast<float>(sum0 + sum1);
-  out->x16[first] = d * static_cast<float>(sum0);
-  out->x16[second] = d * static_cast<float>(sum1);
-  out->n32[at] = -sum0 - sum1;
-  out->n16[first] = -sum0;
-  out->n16[second] = -sum1;
-}
-
 /// The sum of a chunk from P0 P2 P4 P6 and P1 P3 P5 P7 (kernels.h).
 [[gnu::always_inline]] inline float sum_of_chunk(__m128 even, __m128 odd) {
   __m128 sum = _mm_add_ps(even, odd);

@@ -41,6 +41,19 @@ struct alignas(64) ActChunk {
   int32_t n16[16];
 };
 
+/// What an ActChunk tells of group g of 32: its scale, and the sums of its halves. Always inlined: no copy of
+/// it is left for the linker to choose from.
+[[gnu::always_inline]] inline void store_group(ActChunk* out, int g, float d, int sum0, int sum1) {
+  const int at = lane32(g), first = lane16(2 * g), second = lane16(2 * g + 1);
+  out->d32[at] = out->d16[first] = out->d16[second] = d;
+  out->x32[at] = d * static_cast<float>(sum0 + sum1);
+  out->x16[first] = d * static_cast<float>(sum0);
+  out->x16[second] = d * static_cast<float>(sum1);
+  out->n32[at] = -sum0 - sum1;
+  out->n16[first] = -sum0;
+  out->n16[second] = -sum1;
+}
+
 /// 32 weight rows x 256, unpacked: weight = scale * (code - offset) + bias. Lanes are weight rows, so that
 /// scales are plain vectors and no sum ever crosses lanes. Formats with one scale for 32 use scale[0..7].
 struct alignas(64) Panel {

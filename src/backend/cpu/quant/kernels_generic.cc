@@ -73,16 +73,7 @@ void quantize_group(const float* x, int n, int g, ActChunk& out) {
     out.q[32 * g + i] = static_cast<int8_t>(q);
     sums[i / 16] += q;
   }
-  const int at = lane32(g);
-  out.d32[at] = d;
-  out.x32[at] = d * static_cast<float>(sums[0] + sums[1]);
-  out.n32[at] = -sums[0] - sums[1];
-  for (int h = 0; h < 2; ++h) {
-    const int half = lane16(2 * g + h);
-    out.n16[half] = -sums[h];
-    out.d16[half] = d;
-    out.x16[half] = d * static_cast<float>(sums[h]);
-  }
+  store_group(&out, g, d, sums[0], sums[1]);
 }
 
 void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {
