@@ -1,22 +1,17 @@
 #include "engine/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <vector>
 
 #include "base/error.h"
 #include "core/eval.h"
+#include "engine/clock.h"
 
 namespace uma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr int64_t kChunk = 512;
 constexpr int64_t kMaxBatch = 1024;  // sequences; each holds keys and values of its own
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class Bench {
  public:

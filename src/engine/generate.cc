@@ -1,23 +1,17 @@
 #include "engine/generate.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/error.h"
-#include "core/eval.h"
-#include "core/kernel.h"
 #include "engine/answer.h"
+#include "engine/clock.h"
 #include "engine/guess.h"
 
 namespace uma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr auto kBad = ErrorCode::kInvalidArgument;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 bool is_set(const std::atomic<bool>* flag) {
   return flag && flag->load(std::memory_order_relaxed);
 }
@@ -49,59 +43,45 @@ double GenerateTimings::decode_tok_s() const {
   return decode_s > 0 ? static_cast<double>(decoded_tokens) / decode_s : 0;
 }
 
+int64_t context_of(const std::shared_ptr<const Model>& model, int64_t asked) {
+  check(model != nullptr, kBad, "session", "needs a model");
+  const int64_t most = model->config().context_length;
+  check(asked >= 0, kBad, "session", "a context of {} tokens makes no sense", asked);
+  check(asked <= most, kBad, "session",
+        "a context of {} tokens is over the model's {}: it never learnt positions beyond", asked, most);
+  return asked > 0 ? asked : std::min(most, kDefaultContext);
+}
+
 Session::Session(std::shared_ptr<const Model> model, const SessionOptions& options)
-    : model_(std::move(model)), prefill_chunk_(options.prefill_chunk) {
-  check(model_ != nullptr, kBad, "session", "needs a model");
-  const int64_t most = model_->config().context_length;
-  check(options.context >= 0, kBad, "session", "a context of {} tokens makes no sense", options.context);
-  check(options.context <= most, kBad, "session",
-        "a context of {} tokens is over the model's {}: it never learnt positions beyond", options.context,
-        most);
+    : model_(std::move(model)),
+      context_(context_of(model_, options.context)),
+      reader_(model_),
+      prefill_chunk_(options.prefill_chunk) {
   check(prefill_chunk_ > 0, kBad, "session", "prefill_chunk must be 1 or more, not {}", prefill_chunk_);
-  context_ = options.context > 0 ? options.context : std::min(most, kDefaultContext);
   if (options.draft)
     guesser_ = std::make_unique<DraftModel>(options.draft, *model_);
   else
     guesser_ = std::make_unique<PromptLookup>();
-  reset();
 }
 
 Session::~Session() = default;
 
 void Session::reset() {
-  cached_.clear();
   logits_.reset();
-  cache_ = model_->network->make_cache();
+  reader_.reset();
 }
 
-/// Runs tokens and keeps the logits of the last, if `rows` asks for them.
+/// Runs tokens and keeps the logits that `rows` asks for.
 void Session::step(std::span<const int32_t> tokens, LogitRows rows) {
-  logits_.reset();
-  try {
-    const array logits = model_->network->forward(tokens, *cache_, rows);
-    if (rows == LogitRows::none) {
-      eval(cache_->arrays());
-    } else {
-      logits.eval();
-      logits_ = row_contiguous(logits);
-    }
-  } catch (...) {
-    reset();  // some layers may hold the tokens and others not
-    throw;
-  }
-  cached_.insert(cached_.end(), tokens.begin(), tokens.end());
+  logits_.reset();  // their memory serves the next ones
+  logits_ = reader_.read(tokens, rows);
 }
 
 bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& options,
                       GenerateTimings& timings) {
-  // The last token is always run: its logits are what the answer begins with.
-  const auto known = std::mismatch(prompt.begin(), prompt.end() - 1, cached_.begin(), cached_.end()).first;
-  const auto reused = known - prompt.begin();
-  timings.reused_tokens = reused;
-  cache_->truncate(reused);
-  cached_.resize(static_cast<size_t>(reused));
+  std::span<const int32_t> left = prompt.subspan(reader_.rewind(prompt));
+  timings.reused_tokens = static_cast<int64_t>(prompt.size() - left.size());
   const auto start = Clock::now();
-  std::span<const int32_t> left = prompt.subspan(static_cast<size_t>(reused));
   while (!left.empty() && !is_set(options.cancel)) {
     const auto chunk = left.first(std::min(left.size(), static_cast<size_t>(prefill_chunk_)));
     left = left.subspan(chunk.size());
@@ -111,12 +91,6 @@ bool Session::prefill(std::span<const int32_t> prompt, const GenerateOptions& op
   }
   timings.prefill_s = seconds_since(start);
   return left.empty() && !is_set(options.cancel);
-}
-
-void Session::forget(size_t n) {
-  if (n == 0) return;
-  cached_.resize(cached_.size() - n);
-  cache_->truncate(static_cast<int64_t>(cached_.size()));
 }
 
 GenerateResult Session::generate(std::span<const int32_t> prompt, const GenerateOptions& options) {
@@ -143,7 +117,7 @@ StopReason Session::decode(Answer& answer, const GenerateOptions& options) {
   size_t right = 0;
   const auto wrong = [&] { return run.empty() ? 0 : run.size() - 1 - right; };
   const auto forget_wrong = [&](StopReason reason) {
-    forget(wrong());
+    reader_.forget(wrong());
     return reason;
   };
   for (;;) {
@@ -158,11 +132,11 @@ StopReason Session::decode(Answer& answer, const GenerateOptions& options) {
       ++timings.right_guesses;
       continue;
     }
-    forget(wrong());
+    reader_.forget(wrong());
     run = {token};
     right = 0;
     // The token itself fits: the answer has not ended.
-    const int64_t room = context_ - static_cast<int64_t>(cached_.size()) - 1;
+    const int64_t room = context_ - static_cast<int64_t>(reader_.tokens().size()) - 1;
     if (options.guesses > 0) {
       const std::vector<int32_t> guesses = guesser_->guess(std::min(options.guesses, room));
       run.insert(run.end(), guesses.begin(), guesses.end());

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/reader.h"
 #include "engine/sampler.h"
 #include "models/open.h"
 
@@ -87,6 +88,10 @@ struct SessionOptions {
 class Answer;
 class Guesser;
 
+/// Tokens that a sequence of the model may hold where `asked` are wanted (0: nobody says): the rule of
+/// SessionOptions::context. Throws InvalidArgument, also for no model.
+int64_t context_of(const std::shared_ptr<const Model>& model, int64_t asked);
+
 class Session {
  public:
   /// Throws InvalidArgument for options outside their rules, and for a draft with another vocabulary.
@@ -105,21 +110,19 @@ class Session {
   const Model& model() const { return *model_; }
   int64_t context() const { return context_; }
   /// Tokens whose keys and values are in the cache.
-  std::span<const int32_t> cached_tokens() const { return cached_; }
+  std::span<const int32_t> cached_tokens() const { return reader_.tokens(); }
 
  private:
   /// Runs the prompt but for what the cache holds; leaves the last token's logits. False: cancelled.
   bool prefill(std::span<const int32_t> prompt, const GenerateOptions& options, GenerateTimings& timings);
   void step(std::span<const int32_t> tokens, LogitRows rows);
-  void forget(size_t n);
   StopReason decode(Answer& answer, const GenerateOptions& options);
 
   std::shared_ptr<const Model> model_;
-  std::unique_ptr<Guesser> guesser_;
-  std::unique_ptr<Cache> cache_;
-  std::vector<int32_t> cached_;
-  std::optional<array> logits_;  // (rows, vocab), after the last cached tokens
   int64_t context_;
+  Reader reader_;
+  std::unique_ptr<Guesser> guesser_;
+  std::optional<array> logits_;  // (rows, vocab), after the last cached tokens
   int64_t prefill_chunk_;
 };
 

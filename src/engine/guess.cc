@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "core/eval.h"
-#include "core/kernel.h"
 #include "text/tokenizer.h"
 
 namespace uma {
@@ -47,7 +45,7 @@ DraftModel::DraftModel(std::shared_ptr<const Model> draft, const Model& model)
     : model_(std::move(draft)),
       // Files pad one vocabulary to different sizes.
       vocab_size_(std::min(model_->vocabulary->size, model.vocabulary->size)),
-      cache_(model_->network->make_cache()) {
+      reader_(model_) {
   const Vocabulary &a = *model_->vocabulary, &b = *model.vocabulary;
   bool same = a.bos == b.bos;
   for (int32_t i = 0; same && i < vocab_size_; ++i)
@@ -58,10 +56,8 @@ DraftModel::DraftModel(std::shared_ptr<const Model> draft, const Model& model)
 }
 
 int32_t DraftModel::likeliest(const array& scores) const {
-  scores.eval();
-  const array row = row_contiguous(scores);
-  const float* first = row.data<float>();
-  return static_cast<int32_t>(std::max_element(first, first + std::min(row.size(), vocab_size_)) - first);
+  const float* first = scores.data<float>();
+  return static_cast<int32_t>(std::max_element(first, first + std::min(scores.size(), vocab_size_)) - first);
 }
 
 std::vector<int32_t> DraftModel::guess(int64_t n) {
@@ -69,26 +65,15 @@ std::vector<int32_t> DraftModel::guess(int64_t n) {
   const size_t size = text_.size();
   n = std::min(n, model_->config().context_length - static_cast<int64_t>(size));
   if (n <= 0 || size == 0) return {};
-  // The last token is always read: its scores are what the guesses begin with.
-  const auto known = std::mismatch(text_.begin(), text_.end() - 1, read_.begin(), read_.end()).first;
-  read_.resize(static_cast<size_t>(known - text_.begin()));
-  cache_->truncate(static_cast<int64_t>(read_.size()));
+  reader_.rewind(text_);
   std::vector<int32_t> guessed;
-  try {
-    while (static_cast<int64_t>(guessed.size()) < n) {
-      const std::span<const int32_t> unread = std::span(text_).subspan(std::min(read_.size(), size));
-      const auto next = unread.empty() ? std::span<const int32_t>(&guessed.back(), 1)
-                                       : unread.first(std::min(unread.size(), kChunk));
-      const bool asked = next.size() == unread.size() || unread.empty();
-      const array scores = model_->network->forward(next, *cache_, asked ? LogitRows::last : LogitRows::none);
-      if (!asked) eval(cache_->arrays());
-      read_.insert(read_.end(), next.begin(), next.end());
-      if (asked) guessed.push_back(likeliest(scores));
-    }
-  } catch (...) {
-    cache_ = model_->network->make_cache();  // some layers may hold the tokens and others not
-    read_.clear();
-    throw;
+  while (static_cast<int64_t>(guessed.size()) < n) {
+    const std::span<const int32_t> unread = std::span(text_).subspan(std::min(reader_.tokens().size(), size));
+    const auto next = unread.empty() ? std::span<const int32_t>(&guessed.back(), 1)
+                                     : unread.first(std::min(unread.size(), kChunk));
+    const bool asked = next.size() >= unread.size();
+    const auto scores = reader_.read(next, asked ? LogitRows::last : LogitRows::none);
+    if (scores) guessed.push_back(likeliest(*scores));
   }
   return guessed;
 }

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "models/open.h"
+#include "engine/reader.h"
 
 namespace uma {
 
@@ -59,9 +59,8 @@ class DraftModel final : public Guesser {
 
   std::shared_ptr<const Model> model_;
   int64_t vocab_size_;  // that both models know
-  std::unique_ptr<Cache> cache_;
+  Reader reader_;       // of the text, and of guesses
   std::vector<int32_t> text_;
-  std::vector<int32_t> read_;  // what the cache holds: text, and guesses
 };
 
 }  // namespace uma

@@ -13,19 +13,15 @@
 #include "core/eval.h"
 #include "core/kernel.h"
 #include "engine/answer.h"
+#include "engine/clock.h"
 #include "engine/prefix_cache.h"
 
 namespace uma {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr auto kBad = ErrorCode::kInvalidArgument;
 // How often deadlines are looked at while nothing can be computed.
 constexpr std::chrono::milliseconds kPoll{50};
-
-double seconds(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 struct Wake {
   std::mutex mutex;
@@ -154,7 +150,7 @@ Scheduler::Impl::Impl(std::shared_ptr<const Model> m, const SchedulerOptions& op
         options.step_tokens);
   check(options.kv_bytes >= 0 && options.prefix_bytes >= 0, kBad, "scheduler",
         "kv_bytes and prefix_bytes must be 0 or more");
-  context = Session(model, {.context = options.context}).context();  // the same rules
+  context = context_of(model, options.context);
   thread_ = start_thread([this] { run(); });
 }
 
