@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "cli/models.h"
 #include "cli/options.h"
@@ -70,11 +71,7 @@ serve::ServerOptions server_options(const ServeOptions& o) {
   options.http.host = address.host;
   options.http.port = static_cast<uint16_t>(address.port);
   options.http.loopback_only = !o.insecure;
-  for (std::string name : o.allowed_hosts) {
-    for (char& c : name)
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    options.http.host_names.push_back(std::move(name));
-  }
+  for (const std::string& name : o.allowed_hosts) options.http.host_names.push_back(ascii_lower(name));
   const auto seconds = o.keep_alive == "-1" ? -1 : serve::parse_duration(o.keep_alive);
   if (!seconds) throw UsageError("serve", "--keep-alive takes a duration such as 5m or 1h30m, or -1");
   options.pool.keep_alive = serve::keep_alive_of(*seconds);

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/ascii.h"
 #include "base/error.h"
 
 namespace uma::hub {
 namespace {
 
 constexpr size_t kMaxName = 128;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 bool is_name_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
@@ -30,7 +27,7 @@ size_t edit_distance(std::string_view a, std::string_view b) {
     size_t diagonal = row[0];
     row[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = diagonal + (lower(a[i - 1]) == lower(b[j - 1]) ? 0 : 1);
+      const size_t change = diagonal + (ascii_lower(a[i - 1]) == ascii_lower(b[j - 1]) ? 0 : 1);
       diagonal = row[j];
       row[j] = std::min({change, row[j] + 1, row[j - 1] + 1});
     }
@@ -79,7 +76,7 @@ std::string name_from_address(std::string_view address) {
   address = address.substr(0, address.find_first_of("?#"));
   address = address.substr(address.rfind('/') + 1);
   std::string name;
-  for (const char c : address) name += is_name_char(lower(c)) ? lower(c) : '-';
+  for (const char c : address) name += is_name_char(ascii_lower(c)) ? ascii_lower(c) : '-';
   if (name.ends_with(".gguf")) name.resize(name.size() - 5);
   name.erase(0, name.find_first_not_of(".-"));
   if (name.size() > kMaxName) name.resize(kMaxName);

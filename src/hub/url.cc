@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "hub/names.h"
 
@@ -16,13 +17,6 @@ constexpr size_t kMaxAddress = 8192;
 [[noreturn]] void refuse(std::string_view address, std::string_view why) {
   fail(ErrorCode::kInvalidArgument, "models", "'{}' is not an address that can be fetched: {}",
        printable(address), why);
-}
-
-std::string lowered(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
 }
 
 bool is_host(std::string_view host) {
@@ -42,7 +36,7 @@ std::string_view split_authority(std::string_view authority, std::string& host, 
   if (authority.starts_with('[')) {
     const size_t end = authority.find(']');
     if (end == std::string_view::npos) return kNoHost;
-    host = lowered(authority.substr(1, end - 1));
+    host = ascii_lower(authority.substr(1, end - 1));
     if (host.find(':') == std::string::npos) return kNoHost;
     port_text = authority.substr(end + 1);
     if (!port_text.empty() && port_text[0] != ':') return kNoHost;
@@ -50,7 +44,7 @@ std::string_view split_authority(std::string_view authority, std::string& host, 
     if (has_port) port_text.remove_prefix(1);
   } else {
     const size_t colon = authority.find(':');
-    host = lowered(authority.substr(0, colon));
+    host = ascii_lower(authority.substr(0, colon));
     has_port = colon != std::string_view::npos;
     if (has_port) port_text = authority.substr(colon + 1);
   }
@@ -79,7 +73,7 @@ bool bypasses_proxy(const std::string& host, const std::string& list) {
   while (at < list.size()) {
     size_t end = list.find_first_of(", ", at);
     if (end == std::string::npos) end = list.size();
-    std::string entry = lowered(std::string_view(list).substr(at, end - at));
+    std::string entry = ascii_lower(std::string_view(list).substr(at, end - at));
     at = end + 1;
     if (entry == "*") return true;
     entry.erase(0, entry.find_first_not_of('.'));
@@ -93,7 +87,7 @@ std::string percent_decoded(std::string_view text) {
   std::string result;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto hex = [&](size_t at) {
-      const char c = lowered(text.substr(at, 1))[0];
+      const char c = ascii_lower(text.substr(at, 1))[0];
       return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
     };
     if (text[i] == '%' && i + 2 < text.size() && hex(i + 1) >= 0 && hex(i + 2) >= 0) {
@@ -135,7 +129,7 @@ Url parse_url(std::string_view text) {
     refuse(text, "it holds a space or a byte that is not printable ASCII (write it as %20 and the like)");
   Url url;
   const std::string_view whole = text;
-  const std::string start = lowered(text.substr(0, 8));
+  const std::string start = ascii_lower(text.substr(0, 8));
   if (start.starts_with("https://")) {
     text.remove_prefix(8);
   } else if (start.starts_with("http://")) {
@@ -158,7 +152,7 @@ Url parse_url(std::string_view text) {
 
 Url redirected(const Url& base, std::string_view location) {
   std::string full(location);
-  const std::string start = lowered(location.substr(0, 8));
+  const std::string start = ascii_lower(location.substr(0, 8));
   if (start.starts_with("//")) {
     full = (base.tls ? "https:" : "http:") + full;
   } else if (start.starts_with("/")) {
@@ -182,7 +176,7 @@ std::optional<Proxy> proxy_for(const Url& url) {
   std::string_view rest = text;
   const size_t scheme = rest.find("://");
   if (scheme != std::string_view::npos) {
-    check(lowered(rest.substr(0, scheme)) == "http", ErrorCode::kInvalidArgument, "models",
+    check(ascii_lower(rest.substr(0, scheme)) == "http", ErrorCode::kInvalidArgument, "models",
           "the proxy in the environment is not an http:// one");
     rest = rest.substr(scheme + 3);
   }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
+
 namespace uma::serve {
 namespace {
 
@@ -36,13 +38,6 @@ std::string_view reason(int status) {
   }
 }
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
-
 bool is_address(const std::string& host) {
   unsigned char bytes[16];
   return ::inet_pton(AF_INET, host.c_str(), bytes) == 1 || ::inet_pton(AF_INET6, host.c_str(), bytes) == 1;
@@ -69,7 +64,7 @@ std::string chunk_of(std::string_view bytes) {
 }
 
 bool host_is_ours(std::string_view host, const std::vector<std::string>& names) {
-  std::string name = lower(host);
+  std::string name = ascii_lower(host);
   if (name.starts_with('[')) {
     const size_t end = name.find(']');
     if (end == std::string::npos) return false;
@@ -83,7 +78,7 @@ bool host_is_ours(std::string_view host, const std::vector<std::string>& names) 
 
 bool origin_is_ours(std::string_view origin, std::string_view host) {
   const size_t at = origin.find("://");
-  return at != std::string_view::npos && lower(origin.substr(at + 3)) == lower(host);
+  return at != std::string_view::npos && ascii_lower(origin.substr(at + 3)) == ascii_lower(host);
 }
 
 }  // namespace uma::serve

@@ -11,6 +11,11 @@ void head(std::string& out, const char* name, const char* type, const char* help
   out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
 }
 
+void gauge(std::string& out, const char* name, const char* help, int64_t value) {
+  head(out, name, "gauge", help);
+  out += fmt::format("{} {}\n", name, value);
+}
+
 int64_t resident_bytes() {
   int64_t size = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> size >> resident;
@@ -57,15 +62,13 @@ std::string Metrics::print(const Pool& pool) const {
       out += fmt::format("uma_http_replies_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first, key.second,
                          count);
   }
-  head(out, "uma_http_connections", "gauge", "Open connections.");
-  out += fmt::format("uma_http_connections {}\n", connections.load());
-  head(out, "uma_http_streams", "gauge", "Answers under way.");
-  out += fmt::format("uma_http_streams {}\n", streams.load());
+  gauge(out, "uma_http_connections", "Open connections.", connections.load());
+  gauge(out, "uma_http_streams", "Answers under way.", streams.load());
   first_token_.print(out, "uma_time_to_first_token_seconds",
                      "From a request's arrival in the queue to its first token.");
   next_token_.print(out, "uma_time_per_token_seconds", "Mean time between an answer's tokens.");
-  head(out, "process_resident_memory_bytes", "gauge", "Memory of this process, mapped weights included.");
-  out += fmt::format("process_resident_memory_bytes {}\n", resident_bytes());
+  gauge(out, "process_resident_memory_bytes", "Memory of this process, mapped weights included.",
+        resident_bytes());
 
   struct Row {
     const char *name, *type, *help;

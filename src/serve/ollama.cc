@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "io/gguf.h"
 #include "models/open.h"
@@ -193,9 +194,7 @@ ChatMessage read_message(const Json& json, const std::string& model) {
   m.refuse_if_set("tool_calls", "tool calls in messages are not supported yet");
   m.refuse_if_set("tool_name", "tool results in messages are not supported yet");
   m.text("thinking");  // of earlier turns: templates leave it out
-  ChatMessage message{m.text("role").value_or(""), m.text("content").value_or("")};
-  for (char& c : message.role)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  ChatMessage message{ascii_lower(m.text("role").value_or("")), m.text("content").value_or("")};
   if (message.role == "tool")
     throw ApiError(400, "tool results in messages are not supported yet", "messages");
   if (message.role != "system" && message.role != "user" && message.role != "assistant")
@@ -291,10 +290,6 @@ Reply show(Service& service, const HttpRequest& http) {
 
 Reply version(Service& service, const HttpRequest&) {
   return HttpReply{.body = dump({{"version", service.version}})};
-}
-
-Reply not_yet(Service&, const HttpRequest& http) {
-  throw ApiError(501, fmt::format("{} is not supported yet", http.path));
 }
 
 constexpr Route kRoutes[] = {

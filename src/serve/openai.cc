@@ -310,10 +310,6 @@ Reply one_model(Service& service, const HttpRequest& http) {
   return HttpReply{.body = dump(model_json(service.library.find(name)))};
 }
 
-Reply not_yet(Service&, const HttpRequest& http) {
-  throw ApiError(501, fmt::format("{} is not supported yet", http.path));
-}
-
 constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", chat_completions},
     {"POST", "/v1/completions", completions},

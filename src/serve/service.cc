@@ -2,6 +2,10 @@
 
 namespace uma::serve {
 
+Reply not_yet(Service&, const HttpRequest& http) {
+  throw ApiError(501, fmt::format("{} is not supported yet", http.path));
+}
+
 AnswerWork make_work(Service& service, const AnswerRequest& request) {
   AnswerWork work;
   work.model = service.pool.take(service.library.find(request.model), request.keep_alive);

@@ -39,6 +39,8 @@ struct Route {
 std::span<const Route> ollama_routes();
 std::span<const Route> openai_routes();
 std::span<const Route> watch_routes();
+/// What a route answers that is known and not there: 501.
+Reply not_yet(Service& service, const HttpRequest& http);
 /// An error in a dialect's words.
 HttpReply ollama_refusal(const Failure& failure);
 HttpReply openai_refusal(const Failure& failure);
