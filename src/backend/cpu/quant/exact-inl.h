@@ -73,78 +73,139 @@ template <class F>
   }
 }
 
-// out[m][r] (+)= w[r] . x[m] over n values, kW x kM sums at once.
-template <int kW, int kM>
-[[gnu::always_inline]] inline void exact_tile(const float* w, const float* x, int64_t ldx, int n, bool add,
+// How a tile reads weights that were decoded into scratch. F32, F16 and BF16 are read like that where they
+// lie.
+struct Decoded {
+  static constexpr int kBytes = 4;
+  [[gnu::always_inline]] static Floats load(const uint8_t* p, int) { return load_floats(p, kLanes); }
+};
+
+// The weights of a tile: n of each row. next: of the rows to come, as many bytes as the tile has, or null.
+struct ExactWeights {
+  const uint8_t* data;
+  int64_t row_bytes;
+  int n;
+  const uint8_t* next = nullptr;
+};
+
+// out[m][r] (+)= w[r] . x[m], kW x kM sums at once.
+template <class W, int kW, int kM>
+[[gnu::always_inline]] inline void exact_tile(const ExactWeights& w, const float* x, int64_t ldx, bool add,
                                               float* out, int64_t ld_out) {
   Floats sum[kW][kM];
 #pragma GCC unroll 4
   for (int r = 0; r < kW; ++r)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int m = 0; m < kM; ++m) sum[r][m] = zero_floats();
   const auto step = [&](int i, int left) __attribute__((always_inline)) {
     Floats xv[kM];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int m = 0; m < kM; ++m) xv[m] = load_floats(x + m * ldx + i, left);
 #pragma GCC unroll 4
     for (int r = 0; r < kW; ++r) {
-      const Floats wv = load_floats(w + r * kExactStride + i, kLanes);
-#pragma GCC unroll 4
+      const Floats wv = W::load(w.data + r * w.row_bytes + i * W::kBytes, left);
+#pragma GCC unroll 8
       for (int m = 0; m < kM; ++m) sum[r][m] = multiply_add(wv, xv[m], sum[r][m]);
     }
   };
-  int i = 0;
-  for (; i + kLanes <= n; i += kLanes) step(i, kLanes);
-  if (i < n) step(i, n - i);
-#pragma GCC unroll 4
-  for (int r = 0; r < kW; ++r)
-#pragma GCC unroll 4
-    for (int m = 0; m < kM; ++m) {
-      float& to = out[m * ld_out + r];
-      to = (add ? to : 0.0f) + sum_lanes(sum[r][m]);
+  const auto steps = [&](auto ask) __attribute__((always_inline)) {
+    int i = 0;
+    for (; i + kLanes <= w.n; i += kLanes) {
+      ask(i);
+      step(i, kLanes);
     }
-}
-
-template <int kW>
-void exact_rows(const float* w, const float* x, int64_t ldx, int64_t m, int n, bool add, float* out,
-                int64_t ld_out) {
-  for (int64_t i = 0; i < m; i += 4) {
-    const float* from = x + i * ldx;
-    float* to = out + i * ld_out;
-    switch (m - i) {
-      case 1:
-        exact_tile<kW, 1>(w, from, ldx, n, add, to, ld_out);
-        break;
-      case 2:
-        exact_tile<kW, 2>(w, from, ldx, n, add, to, ld_out);
-        break;
-      case 3:
-        exact_tile<kW, 3>(w, from, ldx, n, add, to, ld_out);
-        break;
-      default:
-        exact_tile<kW, 4>(w, from, ldx, n, add, to, ld_out);
-        break;
+    if (i < w.n) step(i, w.n - i);
+  };
+  if (w.next == nullptr) {
+    steps([](int) {});
+  } else {
+    constexpr int kBytes = kW * W::kBytes;  // a step asks for as much as it reads
+    steps([&](int i) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+      for (int line = 0; line < kBytes * kLanes; line += 64)
+        __builtin_prefetch(w.next + i * kBytes + line, 0, 2);
+    });
+  }
+#pragma GCC unroll 8
+  for (int m = 0; m < kM; ++m) {
+    float* to = out + m * ld_out;
+    if constexpr (kW == 4) {
+      const __m128 four = sum_lanes(sum[0][m], sum[1][m], sum[2][m], sum[3][m]);
+      _mm_storeu_ps(to, add ? _mm_add_ps(_mm_loadu_ps(to), four) : four);
+    } else {
+      to[0] = (add ? to[0] : 0.0f) + sum_lanes(sum[0][m]);
     }
   }
+}
+
+// The tile of `height` rows, at most kM.
+template <class W, int kW, int kM>
+[[gnu::always_inline]] inline void exact_tile_of(int64_t height, const ExactWeights& w, const float* x,
+                                                 int64_t ldx, bool add, float* out, int64_t ld_out) {
+  if (height == kM)
+    exact_tile<W, kW, kM>(w, x, ldx, add, out, ld_out);
+  else if constexpr (kM > 1)
+    exact_tile_of<W, kW, kM - 1>(height, w, x, ldx, add, out, ld_out);
+}
+
+// kW (4, or 1) weight rows times m rows of x, in tiles of about equal height.
+template <class W, int kW>
+void exact_rows(ExactWeights w, const float* x, int64_t ldx, int64_t m, bool add, float* out,
+                int64_t ld_out) {
+  const int64_t tiles = (m + kExactRows - 1) / kExactRows;
+  for (int64_t t = 0; t < tiles; ++t) {
+    const int64_t at = m * t / tiles;
+    exact_tile_of<W, kW, kExactRows>(m * (t + 1) / tiles - at, w, x + at * ldx, ldx, add, out + at * ld_out,
+                                     ld_out);
+    w.next = nullptr;
+  }
+}
+
+// Float weights and few rows of x: the weights come once from memory, and are converted in registers.
+template <class F>
+void exact_few(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out, int64_t ld_out) {
+  int64_t r = 0;
+  for (; r + 4 <= w.rows; r += 4)
+    for (int64_t k = 0; k < w.k; k += kExactDepth) {
+      const uint8_t* data = w.data + r * w.row_bytes;
+      const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
+      const uint8_t* next = data + 4 * (w.row_bytes + k * F::kBytes);
+      exact_rows<F, 4>({data + k * F::kBytes, w.row_bytes, n, next}, x + k, ldx, m, k > 0, out + r, ld_out);
+    }
+  for (; r < w.rows; ++r)
+    for (int64_t k = 0; k < w.k; k += kExactDepth) {
+      const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
+      exact_rows<F, 1>({w.data + r * w.row_bytes + k * F::kBytes, w.row_bytes, n}, x + k, ldx, m, k > 0,
+                       out + r, ld_out);
+    }
 }
 
 template <class F>
 void exact(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out, int64_t ld_out,
            float* scratch) {
-  // Few rows: few weight rows at a time, enough for independent chains of sums, read nearly in order.
-  const int64_t block = m <= 4 ? 4 : kPanelRows;
+  if constexpr (F::kBlock == 1)
+    if (m <= kExactFew) return exact_few<F>(w, x, ldx, m, out, ld_out);
+  // Few rows: few weight rows at a time, read nearly in order.
+  const int64_t block = m <= kDirectRows ? 4 : kPanelRows;
+  constexpr int64_t kBytes = kExactStride * sizeof(float);
+  const uint8_t* decoded = reinterpret_cast<const uint8_t*>(scratch);
   for (int64_t r = 0; r < w.rows; r += block) {
     const int count = static_cast<int>(w.rows - r < block ? w.rows - r : block);
     for (int64_t k = 0; k < w.k; k += kExactDepth) {
       const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
       for (int i = 0; i < count; ++i)
         decode_depth<F>(w.data + (r + i) * w.row_bytes, k, n, scratch + i * kExactStride);
-      // A group of weight rows passes over all of x before the next: its 8 KB stay in L1.
-      int i = 0;
-      for (; i + kExactWeights <= count; i += kExactWeights)
-        exact_rows<kExactWeights>(scratch + i * kExactStride, x + k, ldx, m, n, k > 0, out + r + i, ld_out);
-      for (; i < count; ++i)
-        exact_rows<1>(scratch + i * kExactStride, x + k, ldx, m, n, k > 0, out + r + i, ld_out);
+      // Blocks of x that stay in the second level beside the decoded rows; four of those stay in the first.
+      for (int64_t at = 0; at < m; at += kExactBlock) {
+        const int64_t rows = m - at < kExactBlock ? m - at : kExactBlock;
+        const float* from = x + at * ldx + k;
+        float* to = out + at * ld_out + r;
+        int i = 0;
+        for (; i + 4 <= count; i += 4)
+          exact_rows<Decoded, 4>({decoded + i * kBytes, kBytes, n}, from, ldx, rows, k > 0, to + i, ld_out);
+        for (; i < count; ++i)
+          exact_rows<Decoded, 1>({decoded + i * kBytes, kBytes, n}, from, ldx, rows, k > 0, to + i, ld_out);
+      }
     }
   }
 }

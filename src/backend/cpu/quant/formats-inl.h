@@ -51,6 +51,13 @@ template <int kStride>
   return _mm256_cvtph_ps(_mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low)));
 }
 
+// (v0 + v2) + (v1 + v3) of each of four vectors.
+[[gnu::always_inline]] inline __m128 sum_quarters(__m128 a, __m128 b, __m128 c, __m128 d) {
+  const __m128 ab = _mm_add_ps(_mm_movelh_ps(a, b), _mm_movehl_ps(b, a));  // a0+a2 a1+a3 b0+b2 b1+b3
+  const __m128 cd = _mm_add_ps(_mm_movelh_ps(c, d), _mm_movehl_ps(d, c));
+  return _mm_add_ps(_mm_shuffle_ps(ab, cd, 0x88), _mm_shuffle_ps(ab, cd, 0xdd));
+}
+
 [[gnu::always_inline]] inline __m128 two_halves(const uint8_t* p) {
   return _mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(load_u32(p))));
 }

@@ -86,7 +86,9 @@ using ExactKernel = void (*)(const WeightRows& w, const float* x, int64_t ldx, i
 /// Quantizes a row of k activations into ceil(k / 256) chunks, `stride` chunks apart.
 using QuantizeKernel = void (*)(const float* x, int64_t k, ActChunk* out, int64_t stride);
 
-constexpr int kExactDepth = 512;                // weights decoded at a time
+constexpr int kExactDepth = 1024;  // weights of a row decoded at a time, and summed lane by lane
+constexpr int kExactFew = 12;      // rows of x for which float weights are converted anew each time
+constexpr int kExactBlock = 48;    // rows of x that meet a decoded panel while in L2
 constexpr int kExactStride = kExactDepth + 16;  // off the power of two: L1 has few ways
 constexpr int kExactScratch = kPanelRows * kExactStride;
 

@@ -10,7 +10,7 @@ namespace {
 
 using Floats = __m256;
 constexpr int kLanes = 8;
-constexpr int kExactWeights = 2;  // weight rows beside four activation rows: 8 sums, 6 operands
+constexpr int kExactRows = 3;  // rows of x beside four weight rows: 12 sums, 3 of x, a weight
 
 [[gnu::always_inline]] inline __m256i first_lanes(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -55,6 +55,13 @@ constexpr int kExactWeights = 2;  // weight rows beside four activation rows: 8 
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+// sum_lanes of four vectors, to the bit.
+[[gnu::always_inline]] inline __m128 sum_lanes(Floats a, Floats b, Floats c, Floats d) {
+  const auto half = [](Floats v) __attribute__((always_inline)) {
+    return _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+  };
+  return sum_quarters(half(a), half(b), half(c), half(d));
 }
 
 // ---- products of bytes ----

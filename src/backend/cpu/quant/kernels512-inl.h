@@ -10,7 +10,7 @@ namespace {
 
 using Floats = __m512;
 constexpr int kLanes = 16;
-constexpr int kExactWeights = 4;  // weight rows beside four activation rows: 16 sums, 8 operands
+constexpr int kExactRows = 6;  // rows of x beside four weight rows: 24 sums, 6 of x, a weight
 
 [[gnu::always_inline]] inline __mmask16 first_lanes(int n) {
   return n >= 16 ? 0xffff : static_cast<__mmask16>((1u << n) - 1);
@@ -45,6 +45,14 @@ constexpr int kExactWeights = 4;  // weight rows beside four activation rows: 16
   __m128 four = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
   four = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(four, _mm_movehdup_ps(four)));
+}
+// sum_lanes of four vectors, to the bit.
+[[gnu::always_inline]] inline __m128 sum_lanes(Floats a, Floats b, Floats c, Floats d) {
+  const auto quarter = [](Floats v) __attribute__((always_inline)) {
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  };
+  return sum_quarters(quarter(a), quarter(b), quarter(c), quarter(d));
 }
 
 // ---- products of bytes ----

@@ -25,9 +25,8 @@ struct QuantMatrix {
 ///         formats of 8 bits and less activations are rounded to int8, one scale for 32 of them (relative
 ///         rms error about 0.5 %); products within a block are then exact integers. F32, F16 and BF16
 ///         weights are always multiplied in f32.
-/// order   The result does not depend on the number of threads. Exact results, and those of 1 to 4 rows, give
-///         a row the same bits in any company; from 5 rows on sums of blocks are added in another order
-///         (differences of f32 rounding, about 1e-7), again the same for any number of rows. A row holding a
+/// order   A row has the same bits in any company and on any number of threads (kernels.h states the order of
+///         sums; exact ones add lane by lane over 1024 weights, so their bits differ with the vectors' width). A row holding a
 ///         NaN or an infinity makes its own row of the outputs NaN (or inf) where the formula says so, and
 ///         touches no other row.
 /// throws  InvalidArgument where cols of a weight differs from k or is no multiple of its block, or where
