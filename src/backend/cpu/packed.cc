@@ -1,9 +1,6 @@
 // Kernels of fast/packed.h: packing, unpacking, and products that unpack a panel of rows at a time.
 #include "fast/packed.h"
 
-#include <dnnl.h>
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -17,6 +14,7 @@
 #include <hwy/foreach_target.h>
 
 #include "backend/cpu/fast_math-inl.h"
+#include "backend/cpu/gemm.h"
 #include "backend/cpu/simd_dispatch.h"
 #include "base/thread_pool.h"
 #include "core/kernel.h"
@@ -327,10 +325,7 @@ void panel_product(const float* x, int64_t m, const Packed& w, int64_t row, int6
       for (int64_t r = 0; r < count; ++r) out[i * ld + r] = dot(x + i * k, panel + r * k, k);
     return;
   }
-  omp_set_num_threads(1);  // of this thread: the library must not start a pool of its own
-  const dnnl_status_t status = dnnl_sgemm('N', 'T', m, count, k, 1.0f, x, k, panel, k, 0.0f, out, ld);
-  check(status == dnnl_success, ErrorCode::kDevice, "quantized_matmul", "oneDNN refused {} x {} x {}", m,
-        count, k);
+  gemm({x, DType::float32, k, 1}, {panel, DType::float32, 1, k}, m, count, k, out, ld);
 }
 
 void matmul_kernel(KernelArgs& args) {

@@ -1,0 +1,159 @@
+#include "backend/cpu/gemm.h"
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <vector>
+
+#include "backend/cpu/gemm_kernels.h"
+#include "backend/cpu/quant/qmm.h"
+#include "base/thread_pool.h"
+
+namespace uma::cpu {
+namespace {
+
+// Terms of a sum between two visits to c: a panel of b, 16 or 32 columns wide, then stays in L1.
+constexpr int64_t kDepth = 256;
+// What is packed at a time: 2 MB of b, 1 MB of a, in f32.
+constexpr int64_t kColumns = 2048, kRows = 1024;
+// Of a task: 96 packed rows of a stay in L2 while panels of b pass over them.
+constexpr int64_t kTaskRows = 96, kTaskColumns = 512;
+// Multiply-adds, and elements to pack, below which another thread is not worth its waking.
+constexpr int64_t kWork = 1 << 17, kPackWork = 1 << 14;
+// Rows of a beyond which b is worth packing.
+constexpr int64_t kFewRows = 4;
+
+template <class T>
+T* scratch(int which, int64_t count) {
+  struct Free {
+    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
+  };
+  static thread_local std::unique_ptr<T, Free> held[2];
+  static thread_local int64_t sizes[2] = {0, 0};
+  if (sizes[which] < count) {
+    held[which].reset();
+    sizes[which] = 0;
+    held[which].reset(static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
+    sizes[which] = count;
+  }
+  return held[which].get();
+}
+
+int64_t ceil_div(int64_t a, int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Tasks of `unit` items each, or more where the work of one is small.
+template <class Body>
+void parallel_items(int64_t items, int64_t work_of_one, int64_t worth, const Body& body) {
+  const int64_t unit = std::max<int64_t>(1, worth / std::max<int64_t>(1, work_of_one));
+  parallel_for(ceil_div(items, unit), [&](int64_t task) {
+    for (int64_t i = task * unit; i < std::min(items, (task + 1) * unit); ++i) body(i);
+  });
+}
+
+template <class T>
+struct Product {
+  const GemmKernels<T>& table;
+  const GemmMatrix &a, &b;
+  int64_t m, n, k;
+  T* c;
+  int64_t ld;
+
+  // Rows [row, row + rows) x columns [col, col + cols) += over terms [at, at + depth).
+  void block(int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t at, int64_t depth, bool pack_b) const {
+    const int64_t mr = table.rows, nr = table.cols, panels_a = ceil_div(rows, mr), panels_b = ceil_div(cols, nr);
+    T* packed_a = scratch<T>(0, panels_a * mr * depth);
+    T* packed_b = scratch<T>(1, panels_b * nr * depth);
+    parallel_items(panels_a + (pack_b ? panels_b : 0), nr * depth, kPackWork, [&](int64_t i) {
+      if (i < panels_a) {
+        const int64_t first = i * mr;
+        table.pack_rows(a, row + first, std::min(mr, rows - first), at, depth, packed_a + first * depth);
+      } else {
+        const int64_t first = (i - panels_a) * nr;
+        table.pack_cols(b, col + first, std::min(nr, cols - first), at, depth, packed_b + first * depth);
+      }
+    });
+    const int64_t high = kTaskRows / mr * mr, tall = ceil_div(rows, high), wide = ceil_div(cols, kTaskColumns);
+    const int64_t work = std::min(rows, high) * std::min(cols, kTaskColumns) * depth;
+    parallel_items(tall * wide, work, kWork, [&](int64_t task) {
+      const int64_t i0 = task % tall * high, i1 = std::min(rows, i0 + high);
+      const int64_t j0 = task / tall * kTaskColumns, j1 = std::min(cols, j0 + kTaskColumns);
+      for (int64_t j = j0; j < j1; j += nr)
+        for (int64_t i = i0; i < i1; i += mr)
+          table.multiply(packed_a + i * depth, packed_b + j * depth, depth, std::min(mr, i1 - i), std::min(nr, j1 - j),
+                         c + (row + i) * ld + col + j, ld, at > 0);
+    });
+  }
+
+  void run() const {
+    for (int64_t col = 0; col < n; col += kColumns)
+      for (int64_t at = 0; at < k; at += kDepth)
+        for (int64_t row = 0; row < m; row += kRows)
+          block(row, std::min(kRows, m - row), col, std::min(kColumns, n - col), at, std::min(kDepth, k - at),
+                row == 0);
+  }
+
+  // A few rows times a matrix whose rows are whole: b is read once where it lies, each thread some of its columns.
+  void run_few() const {
+    for (int64_t i = 0; i < m; ++i) {
+      const T* row = row_of(i);
+      parallel_ranges(n, std::max<int64_t>(64, kWork / (k + 1)), [&](int64_t begin, int64_t end) {
+        GemmMatrix part = b;
+        part.data = static_cast<const char*>(b.data) + begin * size_of(b.dtype);
+        table.row_product(row, part, k, end - begin, c + i * ld + begin);
+      });
+    }
+  }
+
+  // Row i of a, one element beside the other.
+  const T* row_of(int64_t i) const {
+    T* out = scratch<T>(0, k);
+    dispatch_float(a.dtype, "matmul", [&]<class A>() {
+      const A* from = static_cast<const A*>(a.data) + i * a.row;
+      for (int64_t l = 0; l < k; ++l) out[l] = static_cast<T>(from[l * a.col]);
+    });
+    return out;
+  }
+};
+
+// A few rows times a matrix whose columns are whole: products with weights as model files have them.
+void run_few_transposed(const Product<float>& p) {
+  std::vector<float> rows(static_cast<size_t>(p.m * p.k));
+  for (int64_t i = 0; i < p.m; ++i) std::copy_n(p.row_of(i), p.k, rows.data() + i * p.k);
+  const QuantFormat format = p.b.dtype == DType::float32   ? QuantFormat::F32
+                             : p.b.dtype == DType::float16 ? QuantFormat::F16
+                                                           : QuantFormat::BF16;
+  const QuantMatrix weights{static_cast<const uint8_t*>(p.b.data), format, p.n, p.k};
+  quantized_matmul(rows.data(), p.m, p.k, p.k, {&weights, 1}, {&p.c, 1}, {&p.ld, 1}, true);
+}
+
+template <class T>
+void run(const GemmKernels<T>& table, const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n, int64_t k, T* c,
+         int64_t ld) {
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ld, n, T{0});
+    return;
+  }
+  if (n == 1 && ld == 1 && m > 1) return run(table, b.transposed(), a.transposed(), 1, m, k, c, m);
+  const Product<T> p{table, a, b, m, n, k, c, ld};
+  if (m > kFewRows) return p.run();
+  if (b.col == 1) return p.run_few();
+  if constexpr (std::is_same_v<T, float>)
+    if (b.row == 1 && b.col == k) return run_few_transposed(p);
+  p.run();
+}
+
+}  // namespace
+
+void gemm(const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n, int64_t k, float* c, int64_t ld) {
+  run(gemm_kernels_f32(), a, b, m, n, k, c, ld);
+}
+
+void gemm(const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n, int64_t k, double* c, int64_t ld) {
+  run(gemm_kernels_f64(), a, b, m, n, k, c, ld);
+}
+
+}  // namespace uma::cpu
