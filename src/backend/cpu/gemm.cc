@@ -18,9 +18,11 @@ constexpr int64_t kDepth = 256;
 // What is packed at a time: 2 MB of b, 1 MB of a, in f32.
 constexpr int64_t kColumns = 2048, kRows = 1024;
 // Of a task: 96 packed rows of a stay in L2 while panels of b pass over them.
-constexpr int64_t kTaskRows = 96, kTaskColumns = 512;
+constexpr int64_t kTaskRows = 96, kTaskColumns = 512, kSmallTask = 48 * 128;
 // Multiply-adds, and elements to pack, below which another thread is not worth its waking.
 constexpr int64_t kWork = 1 << 17, kPackWork = 1 << 14;
+// Columns up to which rows of a are not worth packing.
+constexpr int64_t kInPlace = 256;
 // Rows of a beyond which b is worth packing.
 constexpr int64_t kFewRows = 4;
 
@@ -61,29 +63,46 @@ struct Product {
   T* c;
   int64_t ld;
 
+  // Whole rows of a are broadcast from where they lie, unless so many panels of b pass over them that packing pays.
+  bool in_place() const {
+    return a.col == 1 && a.dtype == (std::is_same_v<T, float> ? DType::float32 : DType::float64) && n <= kInPlace;
+  }
+
   // Rows [row, row + rows) x columns [col, col + cols) += over terms [at, at + depth).
   void block(int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t at, int64_t depth, bool pack_b) const {
     const int64_t mr = table.rows, nr = table.cols, panels_a = ceil_div(rows, mr), panels_b = ceil_div(cols, nr);
-    T* packed_a = scratch<T>(0, panels_a * mr * depth);
+    const bool pack_a = !in_place();
+    T* packed_a = scratch<T>(0, pack_a ? panels_a * mr * depth : 0);
     T* packed_b = scratch<T>(1, panels_b * nr * depth);
-    parallel_items(panels_a + (pack_b ? panels_b : 0), nr * depth, kPackWork, [&](int64_t i) {
-      if (i < panels_a) {
-        const int64_t first = i * mr;
-        table.pack_rows(a, row + first, std::min(mr, rows - first), at, depth, packed_a + first * depth);
-      } else {
-        const int64_t first = (i - panels_a) * nr;
+    const int64_t packs_b = pack_b ? panels_b : 0;
+    parallel_items(packs_b + (pack_a ? panels_a : 0), nr * depth, kPackWork, [&](int64_t i) {
+      if (i < packs_b) {
+        const int64_t first = i * nr;
         table.pack_cols(b, col + first, std::min(nr, cols - first), at, depth, packed_b + first * depth);
+      } else {
+        const int64_t first = (i - packs_b) * mr;
+        table.pack_rows(a, row + first, std::min(mr, rows - first), at, depth, packed_a + first * depth);
       }
     });
-    const int64_t high = kTaskRows / mr * mr, tall = ceil_div(rows, high), wide = ceil_div(cols, kTaskColumns);
-    const int64_t work = std::min(rows, high) * std::min(cols, kTaskColumns) * depth;
-    parallel_items(tall * wide, work, kWork, [&](int64_t task) {
+    const T* from = pack_a ? packed_a : static_cast<const T*>(a.data) + row * a.row + at;
+    // From one row of a to the next, from one term to the next, from a panel of rows to the next.
+    const int64_t a_row = pack_a ? 1 : a.row, a_step = pack_a ? mr : 1, a_panel = pack_a ? depth : a.row;
+    // Blocks of c that are tasks: smaller ones where there would be too few to keep all threads busy.
+    int64_t high = kTaskRows / mr * mr, broad = kTaskColumns;
+    const auto tasks = [&] { return ceil_div(rows, high) * ceil_div(cols, broad); };
+    while (tasks() < 4 * num_threads() && high * broad > kSmallTask)
+      if (broad > 128)
+        broad /= 2;
+      else
+        high = ceil_div(high / 2, mr) * mr;
+    const int64_t tall = ceil_div(rows, high);
+    parallel_items(tasks(), std::min(rows, high) * std::min(cols, broad) * depth, kWork, [&](int64_t task) {
       const int64_t i0 = task % tall * high, i1 = std::min(rows, i0 + high);
-      const int64_t j0 = task / tall * kTaskColumns, j1 = std::min(cols, j0 + kTaskColumns);
+      const int64_t j0 = task / tall * broad, j1 = std::min(cols, j0 + broad);
       for (int64_t j = j0; j < j1; j += nr)
         for (int64_t i = i0; i < i1; i += mr)
-          table.multiply(packed_a + i * depth, packed_b + j * depth, depth, std::min(mr, i1 - i), std::min(nr, j1 - j),
-                         c + (row + i) * ld + col + j, ld, at > 0);
+          table.multiply(from + i * a_panel, a_row, a_step, packed_b + j * depth, depth, std::min(mr, i1 - i),
+                         std::min(nr, j1 - j), c + (row + i) * ld + col + j, ld, at > 0);
     });
   }
 

@@ -106,19 +106,23 @@ void pack_cols(const GemmMatrix& x, int64_t first, int64_t count, int64_t at, in
 // ---- the tile ----
 
 template <class T, int ROWS>
-HWY_NOINLINE void multiply_rows(const T* HWY_RESTRICT a, const T* HWY_RESTRICT b, int64_t depth, int64_t cols,
-                                T* HWY_RESTRICT c, int64_t ld, bool add) {
+HWY_INLINE void multiply_rows(const T* HWY_RESTRICT a, int64_t row, int64_t step, const T* HWY_RESTRICT b,
+                                int64_t depth, int64_t cols, T* HWY_RESTRICT c, int64_t ld, bool add) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr int64_t kWidth = kTileWidth<T>, kLanes = kWidth / 2;
   V sum[ROWS][2];
 #pragma GCC unroll 12
-  for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = hn::Zero(d);
-  for (int64_t t = 0; t < depth; ++t, a += kTileHeight, b += kWidth) {
+  for (int i = 0; i < ROWS; ++i) {
+    sum[i][0] = sum[i][1] = hn::Zero(d);
+    __builtin_prefetch(c + i * ld, 1);
+    __builtin_prefetch(c + i * ld + cols - 1, 1);
+  }
+  for (int64_t t = 0; t < depth; ++t, a += step, b += kWidth) {
     const V left = hn::Load(d, b), right = hn::Load(d, b + kLanes);
 #pragma GCC unroll 12
     for (int i = 0; i < ROWS; ++i) {
-      const V x = hn::Set(d, a[i]);
+      const V x = hn::Set(d, a[i * row]);
       sum[i][0] = hn::MulAdd(x, left, sum[i][0]);
       sum[i][1] = hn::MulAdd(x, right, sum[i][1]);
     }
@@ -131,20 +135,23 @@ HWY_NOINLINE void multiply_rows(const T* HWY_RESTRICT a, const T* HWY_RESTRICT b
     }
     return;
   }
-  HWY_ALIGN T row[kWidth];
+  HWY_ALIGN T part[kWidth];
 #pragma GCC unroll 12
   for (int i = 0; i < ROWS; ++i, c += ld) {
-    hn::Store(sum[i][0], d, row);
-    hn::Store(sum[i][1], d, row + kLanes);
-    for (int64_t j = 0; j < cols; ++j) c[j] = add ? c[j] + row[j] : row[j];
+    hn::Store(sum[i][0], d, part);
+    hn::Store(sum[i][1], d, part + kLanes);
+    for (int64_t j = 0; j < cols; ++j) c[j] = add ? c[j] + part[j] : part[j];
   }
 }
 
 template <class T, int ROWS = kTileHeight>
-void multiply(const T* a, const T* b, int64_t depth, int64_t rows, int64_t cols, T* c, int64_t ld, bool add) {
+void multiply(const T* a, int64_t row, int64_t step, const T* b, int64_t depth, int64_t rows, int64_t cols, T* c,
+              int64_t ld, bool add) {
   if constexpr (ROWS > 1)
-    if (rows < ROWS) return multiply<T, ROWS - 1>(a, b, depth, rows, cols, c, ld, add);
-  multiply_rows<T, ROWS>(a, b, depth, cols, c, ld, add);
+    if (rows < ROWS) return multiply<T, ROWS - 1>(a, row, step, b, depth, rows, cols, c, ld, add);
+  if (row == 1 && step == kTileHeight)  // packed: the compiler knows every offset
+    return multiply_rows<T, ROWS>(a, 1, kTileHeight, b, depth, cols, c, ld, add);
+  multiply_rows<T, ROWS>(a, row, step, b, depth, cols, c, ld, add);
 }
 
 // ---- one row ----
