@@ -77,6 +77,17 @@ CLI::Option* positional(CLI::App& app, const char* name, std::string& field, con
   return app.add_option(name, field, help)->required();
 }
 
+void add_precision(CLI::App& app, Precision& o) {
+  CLI::Option* const exact = app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  app.add_option(
+         "--kv-bits", o.kv_bits,
+         "bits of keys and values: 8 (half the memory, slightly less exact), 16 or 32; default: 16, or 32 "
+         "where all weights are f32")
+      ->check(CLI::IsMember({8, 16, 32}))
+      ->excludes(exact)
+      ->envname("UMA_KV_BITS");
+}
+
 void add_run(CLI::App& app, RunOptions& o) {
   positional(app, "MODEL", o.model, kMODEL);
   app.add_option("PROMPT", o.prompt,
@@ -128,7 +139,7 @@ void add_run(CLI::App& app, RunOptions& o) {
   app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's")
       ->check(CLI::Validator(judge_name, ""));
   app.add_flag("--raw", o.raw, "give the prompt to the model byte for byte, without a chat template");
-  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_precision(app, o.precision);
   app.add_flag("--verbose,-v", o.verbose, "print speed and token counts after the answer");
   app.add_flag("--nowordwrap", o.no_word_wrap,
                "do not move words that pass the terminal's edge to a new line");
@@ -176,7 +187,7 @@ void add_serve(CLI::App& app, ServeOptions& o) {
       ->allow_extra_args(false);
   app.add_flag("--insecure", o.insecure,
                "listen on an address that other machines reach, without keys or TLS");
-  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_precision(app, o.precision);
   add_common(app, o);
   app.footer(
       "Examples:\n"
@@ -200,7 +211,7 @@ void add_bench(CLI::App& app, BenchOptions& o) {
   app.add_option("--runs", o.runs, "repetitions; the median counts")
       ->check(in_range(int64_t{1}, int64_t{1000}))
       ->capture_default_str();
-  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_precision(app, o.precision);
   add_common(app, o);
   app.footer("Example:\n  uma bench qwen2.5-coder:0.5b --prompt 512 --gen 64");
 }
@@ -213,7 +224,7 @@ void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   app.add_option("--logits-out", o.logits_out,
                  "write the first window's logits here, float32 (tokens, vocabulary), .npy")
       ->check(CLI::Validator(judge_name, ""));
-  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_precision(app, o.precision);
   add_common(app, o);
   app.footer("Example:\n  uma perplexity gemma3:270m README.md --ctx 256 --json");
 }

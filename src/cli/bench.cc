@@ -31,7 +31,7 @@ int64_t peak_rss_bytes() {
 
 int bench(const BenchOptions& o) {
   const std::string path = find_or_pull(o.model, o.offline);
-  const auto model = open_model(path, {.exact = o.exact});
+  const auto model = open_model(path, model_options(o.precision));
   InterruptScope interrupt;
   uma::BenchOptions options{.prompt = o.prompt, .gen = o.gen, .depth = o.depth, .batch = o.batch};
   options.cancel = &interrupt.flag();

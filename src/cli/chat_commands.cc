@@ -233,7 +233,7 @@ void Chat::load(const std::string& name) {
   std::error_code error;
   if (name.ends_with(".json") || (!path.empty() && std::filesystem::exists(path, error)))
     return load_conversation(path);
-  use(open_model(find_or_pull(name, options_.offline), {.exact = options_.exact}));
+  use(open_model(find_or_pull(name, options_.offline), model_options(options_.precision)));
   options_.model = name;
   note(fmt::format("{} answers now; the conversation stays", model_name()));
 }
@@ -260,7 +260,7 @@ void Chat::load_conversation(const std::string& path) {
   const auto model = json.find("model");
   if (model != json.end() && model->is_string() && *model != options_.model) {
     const std::string name = *model;
-    use(open_model(find_or_pull(name, options_.offline), {.exact = options_.exact}));
+    use(open_model(find_or_pull(name, options_.offline), model_options(options_.precision)));
     options_.model = name;
   }
   conversation_->clear();

@@ -70,6 +70,14 @@ std::string find_local(const std::string& model) {
   return hub::Store().resolve(model).string();
 }
 
+ModelOptions model_options(const Precision& precision) {
+  ModelOptions options{.exact = precision.exact};
+  if (precision.kv_bits == 8) options.kv_dtype = DType::uint8;
+  if (precision.kv_bits == 16) options.kv_dtype = DType::float16;
+  if (precision.kv_bits == 32) options.kv_dtype = DType::float32;
+  return options;
+}
+
 std::string find_or_pull(const std::string& model, bool offline) {
   hub::Store store;
   try {

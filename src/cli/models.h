@@ -1,6 +1,9 @@
 #pragma once
 #include <string>
 
+#include "cli/options.h"
+#include "models/model.h"
+
 namespace uma::cli {
 
 /// The file of MODEL; one of the catalogue that is not here yet is pulled first, with a progress bar.
@@ -9,5 +12,7 @@ std::string find_or_pull(const std::string& model, bool offline);
 
 /// The file of MODEL, which must be here. Throws NotFound.
 std::string find_local(const std::string& model);
+
+ModelOptions model_options(const Precision& precision);
 
 }  // namespace uma::cli

@@ -24,6 +24,12 @@ struct Common {
   bool json = false;
 };
 
+/// How a model computes; models.h makes its options of it.
+struct Precision {
+  bool exact = false;
+  int kv_bits = 0;  // of keys and values; 0: the model's choice
+};
+
 struct RunOptions : Common {
   std::string model;
   std::vector<std::string> prompt;
@@ -45,7 +51,7 @@ struct RunOptions : Common {
   std::vector<std::string> stop;
   std::string template_file;
   bool raw = false;
-  bool exact = false;
+  Precision precision;
   bool verbose = false;
   bool no_word_wrap = false;
 };
@@ -53,13 +59,13 @@ struct RunOptions : Common {
 struct BenchOptions : Common {
   std::string model;
   int64_t prompt = 512, gen = 64, depth = 0, batch = 1, runs = 3;
-  bool exact = false;
+  Precision precision;
 };
 
 struct PerplexityOptions : Common {
   std::string model, file, logits_out;
   int64_t ctx = 0;  // 0: kDefaultWindow, or the model's context if that is less
-  bool exact = false;
+  Precision precision;
 };
 
 struct TokenizeOptions : Common {
@@ -82,7 +88,7 @@ struct ServeOptions : Common {
   std::string keep_alive = "5m";
   std::vector<std::string> allowed_hosts;
   bool insecure = false;
-  bool exact = false;
+  Precision precision;
 };
 
 struct ModelsOptions : Common {  // pull, list, show, rm, cp

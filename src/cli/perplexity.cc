@@ -24,7 +24,7 @@ int perplexity(const PerplexityOptions& o) {
   const std::string text = read_file(o.file);
   // Made and dropped: a place that cannot be written is said now, and not when all is scored.
   if (!o.logits_out.empty()) FileWriter{o.logits_out};
-  const auto model = open_model(find_or_pull(o.model, o.offline), {.exact = o.exact});
+  const auto model = open_model(find_or_pull(o.model, o.offline), model_options(o.precision));
   const std::vector<int32_t> tokens =
       model->vocabulary->tokenizer->encode(text, {.add_special = false, .parse_special = false});
   ProgressBar bar("perplexity", "windows");

@@ -154,9 +154,9 @@ int run(const RunOptions& o) {
   judge_flags(o);
   const std::string path = find_or_pull(o.model, o.offline);
   const std::string prompt = chatting ? "" : joined_prompt(o);
-  const auto model = open_model(path, {.exact = o.exact});
+  const auto model = open_model(path, model_options(o.precision));
   std::shared_ptr<const Model> draft;
-  if (!o.draft.empty()) draft = open_model(find_or_pull(o.draft, o.offline), {.exact = o.exact});
+  if (!o.draft.empty()) draft = open_model(find_or_pull(o.draft, o.offline), model_options(o.precision));
   return chatting ? chat(o, model, draft) : answer(o, model, draft, prompt);
 }
 

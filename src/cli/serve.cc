@@ -76,7 +76,7 @@ serve::ServerOptions server_options(const ServeOptions& o) {
   if (!seconds) throw UsageError("serve", "--keep-alive takes a duration such as 5m or 1h30m, or -1");
   options.pool.keep_alive = serve::keep_alive_of(*seconds);
   options.pool.max_models = o.max_models;
-  options.pool.model.exact = o.exact;
+  options.pool.model = model_options(o.precision);
   options.pool.scheduler.parallel = o.parallel;
   options.pool.scheduler.queue = o.queue;
   options.pool.scheduler.context = o.ctx;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "fast/kv8.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/elementwise.h"
@@ -19,6 +20,10 @@ bool is_f32_or_half(DType d) {
   return d == DType::float32 || d == DType::float16 || d == DType::bfloat16;
 }
 
+bool is_kv8(const array& x) {
+  return x.dtype() == DType::uint8;
+}
+
 void check_shapes(const array& q, const array& k, const array& v) {
   const auto all = [&](std::string_view rule) {
     return fmt::format("{}: q {}, k {}, v {}", rule, q.shape(), k.shape(), v.shape());
@@ -29,7 +34,8 @@ void check_shapes(const array& q, const array& k, const array& v) {
   need(q.ndim() == 4 && k.ndim() == 4 && v.ndim() == 4, "q, k and v must have four dimensions");
   need(q.shape(0) == k.shape(0) && q.shape(0) == v.shape(0), "q, k and v must have one batch size");
   need(k.shape(1) == v.shape(1) && k.shape(2) == v.shape(2), "k and v must have the same heads and length");
-  need(q.shape(3) == k.shape(3) && q.shape(3) > 0, "q and k must have the same features, at least one");
+  need((is_kv8(k) ? kv8_bytes(q.shape(3)) : q.shape(3)) == k.shape(3) && q.shape(3) > 0,
+       "q and k must have the same features, at least one");
   need(k.shape(1) > 0 && q.shape(1) % k.shape(1) == 0, "the heads of q must be a multiple of those of k");
 }
 
@@ -59,12 +65,16 @@ void check_mask(const array& mask, const Shape& scores) {
 array scaled_dot_product_attention(const array& q, const array& k, const array& v,
                                    const AttentionOptions& options) {
   check_shapes(q, k, v);
-  check(is_f32_or_half(q.dtype()) && is_f32_or_half(k.dtype()) && is_f32_or_half(v.dtype()),
+  check(is_f32_or_half(q.dtype()) && (is_f32_or_half(k.dtype()) || (is_kv8(k) && is_kv8(v))) &&
+            (is_f32_or_half(v.dtype()) || is_kv8(v)),
         ErrorCode::kDType, kName, "takes float32, float16 or bfloat16, not q {}, k {}, v {}",
         name_of(q.dtype()), name_of(k.dtype()), name_of(v.dtype()));
   check_options(options);
   // Keys and values are read as they are stored; the result's dtype is that of the queries.
-  std::vector<array> inputs{astype(q, promote(promote(q.dtype(), k.dtype()), v.dtype())), k, v};
+  DType result = q.dtype();
+  for (const array& x : {k, v})
+    if (!is_kv8(x)) result = promote(result, x.dtype());
+  std::vector<array> inputs{astype(q, result), k, v};
   if (options.mask) {
     check_mask(*options.mask, {q.shape(0), q.shape(1), q.shape(2), k.shape(2)});
     inputs.push_back(*options.mask);
@@ -77,7 +87,8 @@ array scaled_dot_product_attention(const array& q, const array& k, const array& 
     inputs.push_back(astype(*options.sinks, DType::float32));
   }
   const DType dtype = inputs[0].dtype();
-  return array::make({q.shape(0), q.shape(1), q.shape(2), v.shape(3)}, dtype, kScaledDotProductAttention,
+  const int64_t features = is_kv8(v) ? kv8_features(v.shape(3)) : v.shape(3);
+  return array::make({q.shape(0), q.shape(1), q.shape(2), features}, dtype, kScaledDotProductAttention,
                      AttentionParams{options.scale, options.causal, options.window, options.softcap,
                                      options.mask.has_value(), options.sinks.has_value()},
                      std::move(inputs));
@@ -109,7 +120,10 @@ array hide(array scores, const AttentionParams& p, const Shape& groups, std::spa
 
 }  // namespace
 
-std::vector<array> attention_fallback(const Node& node, std::span<const array> inputs) {
+std::vector<array> attention_fallback(const Node& node, std::span<const array> given) {
+  std::vector<array> inputs(given.begin(), given.end());
+  for (size_t i = 1; i < 3; ++i)
+    if (is_kv8(inputs[i])) inputs[i] = dequantize_kv(inputs[i]);
   const AttentionParams& p = node.params<AttentionParams>();
   const array& q = inputs[0];
   const int64_t batch = q.shape(0), heads = q.shape(1), queries = q.shape(2);

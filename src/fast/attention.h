@@ -19,7 +19,8 @@ struct AttentionOptions {
 /// 1 share key head h, G = Hq / Hkv. A query that sees no key gives zeros.
 /// shapes  q (B, Hq, T, D), k (B, Hkv, S, D), v (B, Hkv, S, Dv) -> (B, Hq, T, Dv)
 /// dtype   q, k and v each float32, float16 or bfloat16; the result has what they promote to; all sums are
-///         f32. The mask is bool or any of these, sinks are any real float
+///         f32. v, or k and v, may be rows of quantize_kv (fast/kv8.h) instead, uint8: they promote nothing.
+///         The mask is bool or any of these, sinks are any real float
 /// order   the result does not depend on the number of threads
 /// throws  Shape where these do not fit together, Hq is no multiple of Hkv, or the mask does not broadcast;
 ///         DType; InvalidArgument for a scale that is not finite, a negative window, a window without causal,

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "core/eval.h"
+#include "fast/kv8.h"
 #include "fast/testing.h"
 #include "ops/cast.h"
 #include "ops/indexing.h"
@@ -37,7 +38,18 @@ struct Inputs {
   array q, k, v;
 };
 
+// 8-bit rows as what they stand for.
+array floats(const array& rows) {
+  return rows.dtype() == DType::uint8 ? dequantize_kv(rows) : rows;
+}
+
 Inputs inputs_of(const Case& c) {
+  if (c.kv == DType::uint8) {
+    Case wide = c;
+    wide.kv = DType::float32;
+    const Inputs in = inputs_of(wide);
+    return {in.q, quantize_kv(in.k), quantize_kv(in.v)};
+  }
   return {random_array({c.batch, c.heads, c.queries, c.dim}, 1, c.q, 2.0f),
           random_array({c.batch, c.kv_heads, c.keys, c.dim}, 2, c.kv, 2.0f),
           random_array({c.batch, c.kv_heads, c.keys, c.value_dim}, 3, c.kv)};
@@ -111,7 +123,7 @@ double tolerance(DType d) {
 void check_case(const Case& c) {
   SCOPED_TRACE(c.name());
   const Inputs in = inputs_of(c);
-  const std::vector<double> expected = naive(c, in);
+  const std::vector<double> expected = naive(c, {in.q, floats(in.k), floats(in.v)});
   testing::for_each_isa([&] {
     std::vector<double> first;
     for (const int threads : {1, 2, 3}) {
@@ -164,6 +176,30 @@ TEST(Attention, EveryDtype) {
   const AttentionOptions options{.scale = 0.2f};
   expect_close(testing::as_doubles(scaled_dot_product_attention(in.q, in.k, half, options)),
                testing::as_doubles(scaled_dot_product_attention(in.q, in.k, wide, options)), 1e-6);
+}
+
+TEST(Attention, EightBitKeysAndValues) {
+  for (const int64_t d : {4, 32, 36, 64, 80, 128, 256})
+    for (const int64_t t : {1, 3, 40})
+      check_case({.queries = t, .keys = 75, .dim = d, .value_dim = d, .kv = DType::uint8});
+  check_case({.heads = 7, .kv_heads = 1, .queries = 1, .keys = 5000, .kv = DType::uint8});
+  check_case(
+      {.queries = 70, .keys = 300, .dim = 64, .value_dim = 32, .q = DType::bfloat16, .kv = DType::uint8});
+  // Without a kernel: its composition.
+  const Inputs in = inputs_of({.queries = 3, .keys = 20, .kv = DType::uint8});
+  const AttentionOptions options{.scale = 0.125f, .causal = true};
+  const array out = run(in, options);
+  const array inputs[] = {in.q, in.k, in.v};
+  const array composed = attention_fallback(*out.node(), inputs)[0];
+  expect_close(testing::as_doubles(composed), testing::as_doubles(out), 3e-6);
+  expect_error(ErrorCode::kDType, [&] { scaled_dot_product_attention(in.q, in.k, floats(in.v), options); });
+  // Values alone.
+  for (const DType dtype : {DType::float32, DType::float16, DType::bfloat16}) {
+    const array keys = astype(floats(in.k), dtype);
+    expect_close(testing::as_doubles(run({in.q, keys, in.v}, options)),
+                 testing::as_doubles(run({in.q, keys, floats(in.v)}, options)), 1e-6);
+  }
+  expect_error(ErrorCode::kShape, [&] { run({slice_axis(in.q, -1, 0, 32), in.k, in.v}, options); });
 }
 
 TEST(Attention, WindowsSoftcapAndNoCausality) {

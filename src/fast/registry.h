@@ -5,6 +5,7 @@
 #include "fast/activation.h"
 #include "fast/attention.h"
 #include "fast/gated_delta.h"
+#include "fast/kv8.h"
 #include "fast/layer_norm.h"
 #include "fast/packed.h"
 #include "fast/qqmm.h"
@@ -14,7 +15,7 @@
 
 namespace uma {
 
-inline constexpr std::array<const OpInfo*, 14> kFastOps{&kRmsNorm,
+inline constexpr std::array<const OpInfo*, 15> kFastOps{&kRmsNorm,
                                                         &kLayerNorm,
                                                         &kRope,
                                                         &kScaledDotProductAttention,
@@ -27,6 +28,7 @@ inline constexpr std::array<const OpInfo*, 14> kFastOps{&kRmsNorm,
                                                         &kPackedDequantize,
                                                         &kPackedMatmul,
                                                         &kFakeQuantize,
-                                                        &kGatedDelta};
+                                                        &kGatedDelta,
+                                                        &kQuantizeKv};
 
 }  // namespace uma

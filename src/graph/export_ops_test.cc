@@ -334,6 +334,7 @@ std::vector<Case> quantized() {
                      Arrays out = quantized_matmul(v[0], std::vector{m, m}, true);
                      out.push_back(quantized_embedding(m, v[1]));
                      out.push_back(dequantize(m));
+                     out.push_back(quantize_kv(v[0]));
                      return out;
                    },
                    {f32({2, 32}, 3), i32({4}, 4)}});

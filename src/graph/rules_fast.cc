@@ -100,6 +100,7 @@ void add_fast(Table& t) {
       row<PackedParams, &PackedParams::format>([](const Node& node, Inputs x, const Rebuilding&) {
         return Arrays{fake_quantize(x[0], checked(node.params<PackedParams>().format))};
       });
+  t[&kQuantizeKv] = plain([](const Node&, Inputs x, const Rebuilding&) { return Arrays{quantize_kv(x[0])}; });
   t[&kGatedDelta] = plain([](const Node&, Inputs x, const Rebuilding&) {
     const auto [out, state] = gated_delta_update(x[0], x[1], x[2], x[3], x[4], x[5]);
     return Arrays{out, state};

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "core/eval.h"
+#include "fast/kv8.h"
 #include "fast/testing.h"
 #include "infer/kv_cache.h"
 #include "infer/linear.h"
@@ -94,6 +95,17 @@ TEST(KVCache, ReturnsEverythingSoFar) {
     EXPECT_GE(cache.capacity(), 1259);
     EXPECT_EQ(cache.nbytes(), cache.capacity() * 2 * 12 * size_of(dtype));
   }
+}
+
+TEST(KVCache, EightBits) {
+  KVCache cache(DType::uint8);
+  const array k = random_array({1, 2, 5, 64}, 1), more = random_array({1, 2, 300, 64}, 2);
+  cache.update_and_fetch(k, k);
+  const auto [keys, values] = cache.update_and_fetch(more, more);
+  EXPECT_EQ(keys.shape(), (Shape{1, 2, 305, kv8_bytes(64)}));
+  EXPECT_EQ(as_doubles(values), as_doubles(quantize_kv(concatenate({k, more}, 2))));
+  EXPECT_EQ(cache.nbytes(), cache.capacity() * 2 * 2 * kv8_bytes(64));
+  expect_error(ErrorCode::kShape, [&] { cache.update_and_fetch(random_array({1, 2, 1, 30}, 1), k); });
 }
 
 TEST(KVCache, WritesInPlaceAndTakesNoMoreMemory) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "fast/kv8.h"
 #include "ops/cast.h"
 #include "ops/creation.h"
 #include "ops/indexing.h"
@@ -14,18 +15,28 @@ namespace {
 constexpr int64_t kStep = 256;
 constexpr int64_t kGrowth = 4;
 
+array stored(const array& x, DType dtype) {
+  return dtype == DType::uint8 ? quantize_kv(x) : astype(x, dtype);
+}
+
 array first_tokens(const array& x, int64_t tokens) {
   return slice(x, {0, 0, 0, 0}, {x.shape(0), x.shape(1), tokens, x.shape(3)});
 }
 
 }  // namespace
 
-KVCache::KVCache(DType dtype) : dtype_(dtype) {
-  check(dtype == DType::float16 || dtype == DType::bfloat16 || dtype == DType::float32, ErrorCode::kDType,
-        "kv_cache", "holds float16, bfloat16 or float32, not {}", name_of(dtype));
+KVCache::KVCache(KVTypes types) : types_(types) {
+  for (const DType dtype : {types.keys, types.values})
+    check(dtype == DType::float16 || dtype == DType::bfloat16 || dtype == DType::float32 ||
+              dtype == DType::uint8,
+          ErrorCode::kDType, "kv_cache", "holds float16, bfloat16, float32 or uint8, not {}", name_of(dtype));
 }
 
-std::pair<array, array> KVCache::update_and_fetch(const array& k, const array& v) {
+std::pair<array, array> KVCache::update_and_fetch(const array& new_keys, const array& new_values) {
+  for (const array& x : {new_keys, new_values})
+    check(is_floating(x.dtype()), ErrorCode::kDType, "kv_cache", "takes float keys and values, not {}",
+          name_of(x.dtype()));
+  const array k = stored(new_keys, types_.keys), v = stored(new_values, types_.values);
   const auto fits = [](const array& x, const std::optional<array>& held) {
     return !held || (x.shape(1) == held->shape(1) && x.shape(3) == held->shape(3));
   };
@@ -36,15 +47,13 @@ std::pair<array, array> KVCache::update_and_fetch(const array& k, const array& v
   if (!fits(k, keys_) || !fits(v, values_))
     fail(ErrorCode::kShape, "kv_cache", "keys {} and values {} do not fit what it holds, {} and {}",
          k.shape(), v.shape(), keys_->shape(), values_->shape());
-  check(is_floating(k.dtype()) && is_floating(v.dtype()), ErrorCode::kDType, "kv_cache",
-        "takes float keys and values, not {} and {}", name_of(k.dtype()), name_of(v.dtype()));
   const int64_t end = offset_ + k.shape(2);
   if (end > capacity_ || !keys_ || reserved_ > capacity_) grow(k, v, end);
 
   const Shape at{0, 0, offset_, 0};
   // The handle is given up before the op runs, so nobody else holds the memory and the op writes in place.
   const auto append = [&](std::optional<array>& held, const array& x) {
-    array updated = slice_update(*held, astype(x, dtype_), at);
+    array updated = slice_update(*held, x, at);
     held.emplace(std::move(updated));
   };
   append(keys_, k);
@@ -58,7 +67,7 @@ void KVCache::grow(const array& k, const array& v, int64_t needed) {
   needed = std::max({needed, reserved_, keys_ && needed > capacity_ ? capacity_ + more : 0});
   capacity_ = (needed + kStep - 1) / kStep * kStep;
   const auto enlarge = [&](std::optional<array>& held, const array& like) {
-    array bigger = zeros({1, like.shape(1), capacity_, like.shape(3)}, dtype_);
+    array bigger = zeros({1, like.shape(1), capacity_, like.shape(3)}, like.dtype());
     if (held && offset_ > 0) bigger = slice_update(bigger, first_tokens(*held, offset_), {0, 0, 0, 0});
     held.emplace(std::move(bigger));
   };

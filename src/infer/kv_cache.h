@@ -6,16 +6,22 @@
 
 namespace uma::infer {
 
+/// How keys and values are stored: float16, bfloat16 or float32; uint8: rows of quantize_kv.
+struct KVTypes {
+  DType keys = DType::float16, values = DType::float16;
+};
+
 /// Keys and values of the tokens seen so far, for one attention layer. Memory is taken in steps and
 /// written in place: a decode step copies one token, whatever the length.
 class KVCache {
  public:
-  /// dtype: what is stored, float16, bfloat16 or float32. Throws DType for any other.
-  explicit KVCache(DType dtype = DType::float16);
+  /// Throws DType for types that are none of these.
+  explicit KVCache(KVTypes types = {});
+  explicit KVCache(DType both) : KVCache(KVTypes{both, both}) {}
 
   /// Appends k and v, (1, Hkv, T, D) and (1, Hkv, T, Dv) of any float dtype, and returns views of all
-  /// tokens, (1, Hkv, offset() + T, D) and (..., Dv), in the cache's dtype. Throws Shape where they do not
-  /// fit each other or the earlier ones.
+  /// tokens, (1, Hkv, offset() + T, D) and (..., Dv), as they are stored. Throws Shape where
+  /// they do not fit each other or the earlier ones.
   std::pair<array, array> update_and_fetch(const array& k, const array& v);
 
   /// Tokens held: the position of the next one.
@@ -30,7 +36,7 @@ class KVCache {
   int64_t trim(int64_t n);
   /// Bytes of keys and values that are allocated.
   int64_t nbytes() const;
-  DType dtype() const { return dtype_; }
+  const KVTypes& types() const { return types_; }
 
   /// The arrays behind the views, (1, Hkv, capacity, D); nothing before the first update. For eval().
   const std::optional<array>& keys() const { return keys_; }
@@ -39,7 +45,7 @@ class KVCache {
  private:
   void grow(const array& k, const array& v, int64_t needed);
 
-  DType dtype_;
+  KVTypes types_;
   int64_t offset_ = 0, capacity_ = 0, reserved_ = 0;
   std::optional<array> keys_, values_;
 };

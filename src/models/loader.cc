@@ -29,8 +29,9 @@ ModelReader::ModelReader(std::shared_ptr<const GgufFile> file, const ModelOption
   path_ = file_->path();
   architecture_ = name_of_architecture(*file_);
   const DType kv_dtype = options.kv_dtype.value_or(DType::float16);
-  check(kv_dtype == DType::float16 || kv_dtype == DType::float32, ErrorCode::kInvalidArgument, architecture_,
-        "keys and values are stored as float16 or float32, not {}", name_of(kv_dtype));
+  check(kv_dtype == DType::float16 || kv_dtype == DType::float32 || kv_dtype == DType::uint8,
+        ErrorCode::kInvalidArgument, architecture_,
+        "keys and values are stored as float16, float32 or uint8, not {}", name_of(kv_dtype));
 }
 
 int64_t ModelReader::whole(std::string_view key, int64_t least, std::optional<int64_t> otherwise) const {
@@ -123,14 +124,18 @@ bool ModelReader::has_tensor(std::string_view name) const {
   return file_->find_tensor(name) != nullptr;
 }
 
-DType ModelReader::kv_dtype() const {
-  if (options_.exact) return DType::float32;
+infer::KVTypes ModelReader::kv_types() const {
+  if (options_.exact) return {DType::float32, DType::float32};
+  if (options_.kv_dtype == DType::uint8 &&
+      (has_tensor("blk.0.attn_k.bias") || has_tensor("blk.0.attn_qkv.bias")))
+    return {DType::float16, DType::uint8};
   const auto& tensors = file_->tensors();
   const bool all_f32 = std::all_of(tensors.begin(), tensors.end(), [](const GgufTensor& tensor) {
     const QuantTraits* const traits = traits_from_ggml(tensor.type);
     return traits != nullptr && traits->format == QuantFormat::F32;
   });
-  return options_.kv_dtype.value_or(all_f32 ? DType::float32 : DType::float16);
+  const DType both = options_.kv_dtype.value_or(all_f32 ? DType::float32 : DType::float16);
+  return {both, both};
 }
 
 /// Counts and lengths; the tensors are compared with them one by one as they are read.

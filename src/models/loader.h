@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "infer/kv_cache.h"
 #include "infer/linear.h"
 #include "infer/norm.h"
 #include "models/model.h"
@@ -48,8 +49,10 @@ class ModelReader {
   /// of each n layers the last sees all, and none for n = 0. `otherwise` is the n of files that do not say.
   std::vector<bool> windowed_layers(int64_t layers, int64_t otherwise) const;
 
-  /// What keys and values are stored as: what was asked for, or as finely as the weights.
-  DType kv_dtype() const;
+  /// What keys and values are stored as: what was asked for, or as finely as the weights. Keys with a bias
+  /// stay in 16 bits where 8 were asked for: the bias is most of them, and the rest would drown in its
+  /// rounding.
+  infer::KVTypes kv_types() const;
 
   bool has_tensor(std::string_view name) const;
   /// `name`.weight (rows, cols), and `name`.bias (rows,) where the file has it. Throws Format: missing,

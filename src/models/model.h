@@ -16,8 +16,8 @@ namespace uma {
 struct ModelOptions {
   /// Activations are never quantized, keys and values are kept in f32, every sum is f32.
   bool exact = false;
-  /// Storage of keys and values: float16 or float32. None: float16, but float32 where all weights are, as
-  /// nothing else is rounded there. `exact` overrides it with float32.
+  /// Storage of keys and values: float16, float32 or, for 8 bits (fast/kv8.h), uint8. None: float16, but
+  /// float32 where all weights are, as nothing else is rounded there. `exact` overrides it with float32.
   std::optional<DType> kv_dtype = {};
 };
 

@@ -195,6 +195,9 @@ class Run(CliTest):
 
     def test_exact_is_taken(self):
         self.assertEqual(len(self.answer("hello", "--exact", "--temp", "0", "--max-tokens", "4")["tokens"]), 4)
+        for bits in ("8", "16", "32"):
+            args = ("hello", "--kv-bits", bits, "--temp", "0", "--max-tokens", "4")
+            self.assertEqual(len(self.answer(*args)["tokens"]), 4)
 
 
 if __name__ == "__main__":

@@ -48,6 +48,19 @@ HWY_INLINE void store_sums([[maybe_unused]] DF d, VF a, VF b, VF c, VF e, float*
 #endif
 }
 
+/// Features i.. of a row of `dim`, as many as a vector has lanes.
+template <class T>
+HWY_INLINE VF load_features(DF d, const T* row, int64_t i, int64_t) {
+  return load_f32(d, row + i);
+}
+HWY_INLINE VF load_features(DF d, const Kv8* row, int64_t i, int64_t dim) {
+  const hn::Rebind<int8_t, DF> d8;
+  const hn::Rebind<int32_t, DF> d32;
+  const VF codes =
+      hn::ConvertTo(d, hn::PromoteTo(d32, hn::LoadU(d8, reinterpret_cast<const int8_t*>(row) + i)));
+  return codes * hn::Set(d, kv8_scale(row, i, dim));
+}
+
 /// scores[r][0..3] = q[r] . k[0..3] for ROWS rows.
 template <int ROWS, class T>
 HWY_INLINE void score_four(const float* q, int64_t dim, const T* k, int64_t stride, float* scores) {
@@ -57,8 +70,8 @@ HWY_INLINE void score_four(const float* q, int64_t dim, const T* k, int64_t stri
 #pragma GCC unroll 4
   for (int r = 0; r < ROWS; ++r) acc[r][0] = acc[r][1] = acc[r][2] = acc[r][3] = hn::Zero(d);
   for (int64_t i = 0; i < dim; i += lanes) {
-    const VF k0 = load_f32(d, k + i), k1 = load_f32(d, k + stride + i);
-    const VF k2 = load_f32(d, k + 2 * stride + i), k3 = load_f32(d, k + 3 * stride + i);
+    const VF k0 = load_features(d, k, i, dim), k1 = load_features(d, k + stride, i, dim);
+    const VF k2 = load_features(d, k + 2 * stride, i, dim), k3 = load_features(d, k + 3 * stride, i, dim);
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
       const VF x = hn::LoadU(d, q + r * dim + i);
@@ -85,21 +98,21 @@ HWY_NOINLINE void score_rows(const float* q, int64_t dim, const T* k, int64_t st
   for (; j < keys; ++j) score_four<ROWS>(q, dim, k + j * stride, 0, scores + j);
 }
 
-/// out[r][0..VECS * lanes) += sum_j p[r][j] v[j] for ROWS rows.
+/// out[r] += sum_j p[r][j] v[j] for ROWS rows and VECS vectors of features from `first` on.
 template <int ROWS, int VECS, class T>
-HWY_NOINLINE void add_values(const float* p, const T* v, int64_t stride, int64_t keys, float* out,
-                             int64_t out_stride) {
+HWY_NOINLINE void add_values(const float* p, const T* v, int64_t stride, int64_t keys, int64_t first,
+                             int64_t dim, float* out) {
   const DF d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   VF acc[ROWS][VECS];
 #pragma GCC unroll 4
   for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 4
-    for (int c = 0; c < VECS; ++c) acc[r][c] = hn::LoadU(d, out + r * out_stride + c * lanes);
+    for (int c = 0; c < VECS; ++c) acc[r][c] = hn::LoadU(d, out + r * dim + first + c * lanes);
   for (int64_t j = 0; j < keys; ++j) {
     VF x[VECS];
 #pragma GCC unroll 4
-    for (int c = 0; c < VECS; ++c) x[c] = load_f32(d, v + j * stride + c * lanes);
+    for (int c = 0; c < VECS; ++c) x[c] = load_features(d, v + j * stride, first + c * lanes, dim);
 #pragma GCC unroll 4
     for (int r = 0; r < ROWS; ++r) {
       const VF w = hn::Set(d, p[r * kTileKeys + j]);
@@ -110,7 +123,7 @@ HWY_NOINLINE void add_values(const float* p, const T* v, int64_t stride, int64_t
 #pragma GCC unroll 4
   for (int r = 0; r < ROWS; ++r)
 #pragma GCC unroll 4
-    for (int c = 0; c < VECS; ++c) hn::StoreU(acc[r][c], d, out + r * out_stride + c * lanes);
+    for (int c = 0; c < VECS; ++c) hn::StoreU(acc[r][c], d, out + r * dim + first + c * lanes);
 }
 
 template <int ROWS, class T>
@@ -118,8 +131,8 @@ HWY_INLINE void add_value_rows(const float* p, const T* v, int64_t stride, int64
                                float* out) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(DF()));
   int64_t c = 0;
-  for (; c + 4 * lanes <= dim; c += 4 * lanes) add_values<ROWS, 4>(p, v + c, stride, keys, out + c, dim);
-  for (; c < dim; c += lanes) add_values<ROWS, 1>(p, v + c, stride, keys, out + c, dim);
+  for (; c + 4 * lanes <= dim; c += 4 * lanes) add_values<ROWS, 4>(p, v, stride, keys, c, dim, out);
+  for (; c < dim; c += lanes) add_values<ROWS, 1>(p, v, stride, keys, c, dim, out);
 }
 
 /// Calls f with blocks of 4, 2 and 1 rows (2 and 1 where there are only 16 registers).

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "backend/cpu/attention_few-inl.h"
 #include "backend/cpu/attention_tile.h"
 #include "backend/cpu/fast_math-inl.h"
 #include "backend/cpu/tile_gemm-inl.h"
@@ -34,8 +35,8 @@ HWY_INLINE const float* rows_as_f32(const KvRows& rows, int64_t dim, int64_t beg
       const T* x = from + j * rows.stride;
       float* y = room + j * dim;
       int64_t i = 0;
-      for (; i + lanes <= dim; i += lanes) hn::StoreU(load_f32(d, x + i), d, y + i);
-      for (; i < dim; ++i) y[i] = x[i];
+      for (; i + lanes <= dim; i += lanes) hn::StoreU(load_features(d, x, i, dim), d, y + i);
+      for (; i < dim; ++i) y[i] = feature(x, i, dim);
     }
     return room;
   }

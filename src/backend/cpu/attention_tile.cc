@@ -29,12 +29,14 @@ void attend_typed(const AttentionTile& t) {
 
 template <class K>
 void attend_values(const AttentionTile& t) {
+  if (t.v.dtype == DType::uint8) return attend_typed<K, Kv8>(t);
   if (t.v.dtype == DType::float16) return attend_typed<K, float16>(t);
   if (t.v.dtype == DType::bfloat16) return attend_typed<K, bfloat16>(t);
   attend_typed<K, float>(t);
 }
 
 void attend(const AttentionTile& t) {
+  if (t.k.dtype == DType::uint8) return attend_typed<Kv8, Kv8>(t);
   if (t.k.dtype == DType::float16) return attend_values<float16>(t);
   if (t.k.dtype == DType::bfloat16) return attend_values<bfloat16>(t);
   attend_values<float>(t);

@@ -2,17 +2,24 @@
 // The inner part of attention: a block of query rows against a range of keys of one key head.
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "base/dtype.h"
+#include "fast/kv8.h"
 
 namespace uma::cpu {
+
+/// A byte of a row that quantize_kv made: the codes of all features, then the scales.
+struct Kv8 {
+  int8_t code;
+};
 
 /// Rows of keys or values: row j starts at data + j * stride elements, its elements are neighbours.
 struct KvRows {
   const void* data;
   int64_t stride;
-  DType dtype;  // float32, float16 or bfloat16
+  DType dtype;  // float32, float16 or bfloat16; uint8: Kv8
 };
 
 /// An additive or boolean mask, already at its batch and first query head of the group.
@@ -50,6 +57,21 @@ inline constexpr int64_t kTileKeys = 64;
 void attend_tile(const AttentionTile& tile);
 
 // -- For the code of the tiles only. --
+
+/// Feature i of a row of `dim`.
+template <class T>
+float feature(const T* row, int64_t i, int64_t) {
+  return row[i];
+}
+/// The scale of feature i.
+inline float kv8_scale(const Kv8* row, int64_t i, int64_t dim) {
+  float scale;
+  std::memcpy(&scale, row + dim + i / kKv8Group * 4, 4);
+  return scale;
+}
+inline float feature(const Kv8* row, int64_t i, int64_t dim) {
+  return static_cast<float>(row[i].code) * kv8_scale(row, i, dim);
+}
 
 /// The score of a key that is not seen.
 inline constexpr float kNothing = -std::numeric_limits<float>::infinity();

@@ -36,7 +36,8 @@ T* scratch(int which, int64_t count) {
   if (sizes[which] < count) {
     held[which].reset();
     sizes[which] = 0;
-    held[which].reset(static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
+    held[which].reset(
+        static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
     sizes[which] = count;
   }
   return held[which].get();
@@ -63,14 +64,18 @@ struct Product {
   T* c;
   int64_t ld;
 
-  // Whole rows of a are broadcast from where they lie, unless so many panels of b pass over them that packing pays.
+  // Whole rows of a are broadcast from where they lie, unless so many panels of b pass over them that packing
+  // pays.
   bool in_place() const {
-    return a.col == 1 && a.dtype == (std::is_same_v<T, float> ? DType::float32 : DType::float64) && n <= kInPlace;
+    return a.col == 1 && a.dtype == (std::is_same_v<T, float> ? DType::float32 : DType::float64) &&
+           n <= kInPlace;
   }
 
   // Rows [row, row + rows) x columns [col, col + cols) += over terms [at, at + depth).
-  void block(int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t at, int64_t depth, bool pack_b) const {
-    const int64_t mr = table.rows, nr = table.cols, panels_a = ceil_div(rows, mr), panels_b = ceil_div(cols, nr);
+  void block(int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t at, int64_t depth,
+             bool pack_b) const {
+    const int64_t mr = table.rows, nr = table.cols, panels_a = ceil_div(rows, mr),
+                  panels_b = ceil_div(cols, nr);
     const bool pack_a = !in_place();
     T* packed_a = scratch<T>(0, pack_a ? panels_a * mr * depth : 0);
     T* packed_b = scratch<T>(1, panels_b * nr * depth);
@@ -114,7 +119,8 @@ struct Product {
                 row == 0);
   }
 
-  // A few rows times a matrix whose rows are whole: b is read once where it lies, each thread some of its columns.
+  // A few rows times a matrix whose rows are whole: b is read once where it lies, each thread some of its
+  // columns.
   void run_few() const {
     for (int64_t i = 0; i < m; ++i) {
       const T* row = row_of(i);
@@ -149,8 +155,8 @@ void run_few_transposed(const Product<float>& p) {
 }
 
 template <class T>
-void run(const GemmKernels<T>& table, const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n, int64_t k, T* c,
-         int64_t ld) {
+void run(const GemmKernels<T>& table, const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n,
+         int64_t k, T* c, int64_t ld) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
     for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ld, n, T{0});

@@ -1,5 +1,6 @@
 #pragma once
-// Matrix products of floats, of any size and layout: packed into panels that stay in the caches, as BLIS does.
+// Matrix products of floats, of any size and layout: packed into panels that stay in the caches, as BLIS
+// does.
 #include <cstdint>
 
 #include "base/dtype.h"

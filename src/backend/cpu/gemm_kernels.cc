@@ -37,7 +37,8 @@ HWY_INLINE auto load_as(hn::ScalableTag<float> d, const E* p) {
   return load_f32(d, p);
 }
 
-// ---- packing: `width` lines of x side by side, term by term. line: from one to the next, step: along one ----
+// ---- packing: `width` lines of x side by side, term by term. line: from one to the next, step: along one
+// ----
 
 // The lines are whole: vectors of a line change places with vectors of terms.
 template <class E, class T>
@@ -71,7 +72,8 @@ void pack_lines(const E* x, int64_t line, int64_t step, int64_t count, int64_t d
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   if (line == 1 && count == width && width % lanes == 0) {
     for (int64_t t = 0; t < depth; ++t)
-      for (int64_t i = 0; i < width; i += lanes) hn::StoreU(load_as(d, x + t * step + i), d, out + t * width + i);
+      for (int64_t i = 0; i < width; i += lanes)
+        hn::StoreU(load_as(d, x + t * step + i), d, out + t * width + i);
     return;
   }
   for (int64_t t = 0; t < depth; ++t)
@@ -107,7 +109,7 @@ void pack_cols(const GemmMatrix& x, int64_t first, int64_t count, int64_t at, in
 
 template <class T, int ROWS>
 HWY_INLINE void multiply_rows(const T* HWY_RESTRICT a, int64_t row, int64_t step, const T* HWY_RESTRICT b,
-                                int64_t depth, int64_t cols, T* HWY_RESTRICT c, int64_t ld, bool add) {
+                              int64_t depth, int64_t cols, T* HWY_RESTRICT c, int64_t ld, bool add) {
   const hn::ScalableTag<T> d;
   using V = hn::Vec<decltype(d)>;
   constexpr int64_t kWidth = kTileWidth<T>, kLanes = kWidth / 2;
@@ -145,8 +147,8 @@ HWY_INLINE void multiply_rows(const T* HWY_RESTRICT a, int64_t row, int64_t step
 }
 
 template <class T, int ROWS = kTileHeight>
-void multiply(const T* a, int64_t row, int64_t step, const T* b, int64_t depth, int64_t rows, int64_t cols, T* c,
-              int64_t ld, bool add) {
+void multiply(const T* a, int64_t row, int64_t step, const T* b, int64_t depth, int64_t rows, int64_t cols,
+              T* c, int64_t ld, bool add) {
   if constexpr (ROWS > 1)
     if (rows < ROWS) return multiply<T, ROWS - 1>(a, row, step, b, depth, rows, cols, c, ld, add);
   if (row == 1 && step == kTileHeight)  // packed: the compiler knows every offset
@@ -173,7 +175,8 @@ void row_product(const T* a, const GemmMatrix& b, int64_t k, int64_t cols, T* c)
         for (; j + kLanes <= cols; j += kLanes) {
           V sum = hn::LoadU(d, c + j);
 #pragma GCC unroll 8
-          for (int i = 0; i < kTerms; ++i) sum = hn::MulAdd(hn::Set(d, a[t + i]), load_as(d, rows + i * b.row + j), sum);
+          for (int i = 0; i < kTerms; ++i)
+            sum = hn::MulAdd(hn::Set(d, a[t + i]), load_as(d, rows + i * b.row + j), sum);
           hn::StoreU(sum, d, c + j);
         }
       for (; j < cols; ++j)

@@ -21,7 +21,8 @@ GemmMatrix matrix_of(const array& x) {
 // Bytes from the beginning of x to matrix `index` of its batch.
 int64_t batch_offset(const array& x, int64_t index) {
   int64_t offset = 0;
-  for (size_t i = x.ndim() - 2; i-- > 0; index /= x.shape()[i]) offset += index % x.shape()[i] * x.strides()[i];
+  for (size_t i = x.ndim() - 2; i-- > 0; index /= x.shape()[i])
+    offset += index % x.shape()[i] * x.strides()[i];
   return offset * size_of(x.dtype());
 }
 

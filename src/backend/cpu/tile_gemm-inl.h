@@ -90,7 +90,7 @@ HWY_INLINE void transpose_block(const float* in, int64_t ld_in, float* out, int6
 
 /// out[j][i] = in[i][j] for in (rows, columns); the columns rows .. padded - 1 of out become zero.
 inline HWY_NOINLINE void transpose(const float* in, int64_t ld_in, int64_t rows, int64_t columns, float* out,
-                            int64_t ld_out, int64_t padded) {
+                                   int64_t ld_out, int64_t padded) {
   int64_t i = 0;
   for (; i + 4 <= rows; i += 4) {
     int64_t j = 0;

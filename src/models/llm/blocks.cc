@@ -1,6 +1,7 @@
 #include "models/llm/blocks.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "base/utf8.h"
@@ -8,6 +9,7 @@
 #include "fast/rope.h"
 #include "ops/elementwise.h"
 #include "ops/indexing.h"
+#include "ops/products.h"
 #include "ops/shape.h"
 
 namespace uma::llm {
@@ -85,8 +87,8 @@ void set_denominators(Rope& rope, std::span<const double> factors, std::span<con
 
 }  // namespace
 
-DecoderCache::DecoderCache(int64_t layers, DType dtype)
-    : layers_(static_cast<size_t>(layers), infer::KVCache(dtype)) {}
+DecoderCache::DecoderCache(int64_t layers, infer::KVTypes types)
+    : layers_(static_cast<size_t>(layers), infer::KVCache(types)) {}
 
 void DecoderCache::truncate(int64_t n) {
   check(n >= 0 && n <= size(), ErrorCode::kInvalidArgument, "cache",
@@ -140,14 +142,28 @@ Rope read_rope(ModelReader& file, const ModelConfig& config, bool neighbours) {
   return rope;
 }
 
+namespace {
+
+/// Features that are stored in 8 bits: 32 share a scale, so a large one costs its neighbours. A Hadamard
+/// transform gives each of them a part (arXiv:2404.00456). It is its own inverse, and of both sides of a
+/// product it changes nothing.
+array spread(const array& x, DType stored) {
+  const bool can = std::has_single_bit(static_cast<uint64_t>(x.shape(-1)));
+  return stored == DType::uint8 && can ? hadamard_transform(x) : x;
+}
+
+}  // namespace
+
 array Attention::attend(const array& q, const array& k, const array& v, infer::KVCache& cache) const {
   const int64_t position = cache.offset();
-  const array queries = rope(split_heads(q, heads, key_length, q_norm), position);
-  const array keys = rope(split_heads(k, heads_kv, key_length, k_norm), position);
-  const array values = split_heads(v, heads_kv, value_length, {});
+  const auto [key_type, value_type] = cache.types();
+  const array queries = spread(rope(split_heads(q, heads, key_length, q_norm), position), key_type);
+  const array keys = spread(rope(split_heads(k, heads_kv, key_length, k_norm), position), key_type);
+  const array values = spread(split_heads(v, heads_kv, value_length, {}), value_type);
   const auto [all_keys, all_values] = cache.update_and_fetch(keys, values);
-  return merge_heads(scaled_dot_product_attention(
-      queries, all_keys, all_values, {.scale = scale, .causal = true, .window = window, .softcap = softcap}));
+  const array seen = scaled_dot_product_attention(
+      queries, all_keys, all_values, {.scale = scale, .causal = true, .window = window, .softcap = softcap});
+  return merge_heads(spread(seen, value_type));
 }
 
 array Attention::operator()(const array& x, const Pass& pass, int64_t layer) const {
@@ -223,7 +239,7 @@ Decoder::Decoder(ModelReader& file, ModelConfig config)
     : config_(std::move(config)),
       embedding_(file.embedding("token_embd", config_.vocab_size, config_.embedding_length)),
       norm_(file.norm("output_norm", config_.embedding_length, config_.norm_epsilon)),
-      kv_dtype_(file.kv_dtype()) {
+      kv_types_(file.kv_types()) {
   if (file.has_tensor("output.weight"))
     head_ = file.linear("output", config_.vocab_size, config_.embedding_length);
 }
@@ -237,7 +253,7 @@ void Decoder::finish(ModelReader& file) {
 }
 
 std::unique_ptr<Cache> Decoder::make_cache() const {
-  return std::make_unique<DecoderCache>(config_.block_count, kv_dtype_);
+  return std::make_unique<DecoderCache>(config_.block_count, kv_types_);
 }
 
 Pass Decoder::plan(std::span<const Chunk> chunks) const {

@@ -18,7 +18,7 @@ namespace uma::llm {
 /// Keys and values of one sequence: one KVCache a layer.
 class DecoderCache final : public Cache {
  public:
-  DecoderCache(int64_t layers, DType dtype);
+  DecoderCache(int64_t layers, infer::KVTypes types);
   int64_t size() const override { return layers_.front().offset(); }
   void truncate(int64_t n) override;
   std::unique_ptr<Cache> clone() const override { return std::make_unique<DecoderCache>(*this); }
@@ -124,7 +124,7 @@ class Decoder : public LanguageModel {
   infer::Embedding embedding_;
   infer::RMSNorm norm_;
   std::optional<infer::Linear> head_;  // none: the embedding, transposed
-  DType kv_dtype_;
+  infer::KVTypes kv_types_;
   int64_t weight_bytes_ = 0, weight_count_ = 0;
 };
 

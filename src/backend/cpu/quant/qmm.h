@@ -26,9 +26,9 @@ struct QuantMatrix {
 ///         rms error about 0.5 %); products within a block are then exact integers. F32, F16 and BF16
 ///         weights are always multiplied in f32.
 /// order   A row has the same bits in any company and on any number of threads (kernels.h states the order of
-///         sums; exact ones add lane by lane over 1024 weights, so their bits differ with the vectors' width). A row holding a
-///         NaN or an infinity makes its own row of the outputs NaN (or inf) where the formula says so, and
-///         touches no other row.
+///         sums; exact ones add lane by lane over 1024 weights, so their bits differ with the vectors'
+///         width). A row holding a NaN or an infinity makes its own row of the outputs NaN (or inf) where the
+///         formula says so, and touches no other row.
 /// throws  InvalidArgument where cols of a weight differs from k or is no multiple of its block, or where
 ///         the spans differ in length; Shape for negative sizes or a leading dimension shorter than a row.
 void quantized_matmul(const float* x, int64_t m, int64_t k, int64_t ldx, std::span<const QuantMatrix> weights,
