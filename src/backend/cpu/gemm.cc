@@ -15,8 +15,8 @@ namespace {
 
 // Terms of a sum between two visits to c: a panel of b, 16 or 32 columns wide, then stays in L1.
 constexpr int64_t kDepth = 256;
-// What is packed at a time: 2 MB of b, 1 MB of a, in f32.
-constexpr int64_t kColumns = 2048, kRows = 1024;
+// Elements of b that are packed at a time: 8 MB of f32, or 512 columns.
+constexpr int64_t kPacked = 1 << 21;
 // Of a task: 96 packed rows of a stay in L2 while panels of b pass over them.
 constexpr int64_t kTaskRows = 96, kTaskColumns = 512, kSmallTask = 48 * 128;
 // Multiply-adds, and elements to pack, below which another thread is not worth its waking.
@@ -71,52 +71,56 @@ struct Product {
            n <= kInPlace;
   }
 
-  // Rows [row, row + rows) x columns [col, col + cols) += over terms [at, at + depth).
-  void block(int64_t row, int64_t rows, int64_t col, int64_t cols, int64_t at, int64_t depth,
-             bool pack_b) const {
-    const int64_t mr = table.rows, nr = table.cols, panels_a = ceil_div(rows, mr),
-                  panels_b = ceil_div(cols, nr);
-    const bool pack_a = !in_place();
-    T* packed_a = scratch<T>(0, pack_a ? panels_a * mr * depth : 0);
-    T* packed_b = scratch<T>(1, panels_b * nr * depth);
-    const int64_t packs_b = pack_b ? panels_b : 0;
-    parallel_items(packs_b + (pack_a ? panels_a : 0), nr * depth, kPackWork, [&](int64_t i) {
-      if (i < packs_b) {
-        const int64_t first = i * nr;
-        table.pack_cols(b, col + first, std::min(nr, cols - first), at, depth, packed_b + first * depth);
-      } else {
-        const int64_t first = (i - packs_b) * mr;
-        table.pack_rows(a, row + first, std::min(mr, rows - first), at, depth, packed_a + first * depth);
-      }
+  // Columns [col, col + cols) of c. Threads meet twice: when b is packed, and at the end.
+  void columns(int64_t col, int64_t cols) const {
+    const int64_t nr = table.cols, panels = ceil_div(cols, nr), depths = ceil_div(k, kDepth);
+    T* packed = scratch<T>(1, panels * nr * k);
+    parallel_items(panels * depths, nr * std::min(k, kDepth), kPackWork, [&](int64_t i) {
+      const int64_t first = i % panels * nr, at = i / panels * kDepth, depth = std::min(kDepth, k - at);
+      table.pack_cols(b, col + first, std::min(nr, cols - first), at, depth,
+                      packed + panels * nr * at + first * depth);
     });
-    const T* from = pack_a ? packed_a : static_cast<const T*>(a.data) + row * a.row + at;
-    // From one row of a to the next, from one term to the next, from a panel of rows to the next.
-    const int64_t a_row = pack_a ? 1 : a.row, a_step = pack_a ? mr : 1, a_panel = pack_a ? depth : a.row;
     // Blocks of c that are tasks: smaller ones where there would be too few to keep all threads busy.
-    int64_t high = kTaskRows / mr * mr, broad = kTaskColumns;
-    const auto tasks = [&] { return ceil_div(rows, high) * ceil_div(cols, broad); };
+    int64_t high = kTaskRows / table.rows * table.rows, broad = kTaskColumns;
+    const auto tasks = [&] { return ceil_div(m, high) * ceil_div(cols, broad); };
     while (tasks() < 4 * num_threads() && high * broad > kSmallTask)
       if (broad > 128)
         broad /= 2;
       else
-        high = ceil_div(high / 2, mr) * mr;
-    const int64_t tall = ceil_div(rows, high);
-    parallel_items(tasks(), std::min(rows, high) * std::min(cols, broad) * depth, kWork, [&](int64_t task) {
-      const int64_t i0 = task % tall * high, i1 = std::min(rows, i0 + high);
-      const int64_t j0 = task / tall * broad, j1 = std::min(cols, j0 + broad);
-      for (int64_t j = j0; j < j1; j += nr)
-        for (int64_t i = i0; i < i1; i += mr)
-          table.multiply(from + i * a_panel, a_row, a_step, packed_b + j * depth, depth, std::min(mr, i1 - i),
-                         std::min(nr, j1 - j), c + (row + i) * ld + col + j, ld, at > 0);
+        high = ceil_div(high / 2, table.rows) * table.rows;
+    const int64_t tall = ceil_div(m, high);
+    parallel_items(tasks(), std::min(m, high) * std::min(cols, broad) * k, kWork, [&](int64_t task) {
+      const int64_t i = task % tall * high, j = task / tall * broad;
+      for (int64_t at = 0; at < k; at += kDepth)
+        block(i, std::min(m, i + high), col, j, std::min(cols, j + broad), at, std::min(kDepth, k - at),
+              packed + panels * nr * at);
     });
   }
 
+  // Rows [i0, i1) of c, columns [j0, j1) of those from col on, += over terms [at, at + depth).
+  void block(int64_t i0, int64_t i1, int64_t col, int64_t j0, int64_t j1, int64_t at, int64_t depth,
+             const T* packed_b) const {
+    const int64_t mr = table.rows, nr = table.cols;
+    const bool pack = !in_place();
+    const T* from = static_cast<const T*>(a.data) + i0 * a.row + at;
+    // From one row of a to the next, from one term to the next, from a panel's row to the next panel's.
+    const int64_t row = pack ? 1 : a.row, step = pack ? mr : 1, panel = pack ? depth : a.row;
+    if (pack) {
+      T* packed_a = scratch<T>(0, ceil_div(i1 - i0, mr) * mr * depth);
+      for (int64_t i = i0; i < i1; i += mr)
+        table.pack_rows(a, i, std::min(mr, i1 - i), at, depth, packed_a + (i - i0) * depth);
+      from = packed_a;
+    }
+    for (int64_t j = j0; j < j1; j += nr)
+      for (int64_t i = i0; i < i1; i += mr)
+        table.multiply(from + (i - i0) * panel, row, step, packed_b + j * depth, depth, std::min(mr, i1 - i),
+                       std::min(nr, j1 - j), c + i * ld + col + j, ld, at > 0);
+  }
+
   void run() const {
-    for (int64_t col = 0; col < n; col += kColumns)
-      for (int64_t at = 0; at < k; at += kDepth)
-        for (int64_t row = 0; row < m; row += kRows)
-          block(row, std::min(kRows, m - row), col, std::min(kColumns, n - col), at, std::min(kDepth, k - at),
-                row == 0);
+    // Whole tasks' widths, so that every panel of a task is whole but the last.
+    const int64_t at_once = std::clamp(kPacked / k / kTaskColumns, int64_t{1}, int64_t{8}) * kTaskColumns;
+    for (int64_t col = 0; col < n; col += at_once) columns(col, std::min(at_once, n - col));
   }
 
   // A few rows times a matrix whose rows are whole: b is read once where it lies, each thread some of its
