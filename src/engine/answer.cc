@@ -25,6 +25,7 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
         "guesses must be 0 to {}, not {}", kMaxGuesses, options.guesses);
   check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
         prompt.size(), context);
+  if (options.grammar) grammar_.emplace(options.grammar, TokenTrie::of(model_->vocabulary->tokenizer));
   for (const int32_t token : prompt) sampler_.accept(token);
   result_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());
 }
@@ -35,13 +36,21 @@ void Answer::emit(const std::string& text) {
   if (on_text_) on_text_(text);
 }
 
+int32_t Answer::sample(std::span<const float> logits) {
+  if (!grammar_) return sampler_.sample(logits);
+  return sampler_.sample(logits, grammar_->mask().get());
+}
+
 std::optional<StopReason> Answer::accept(int32_t token) {
   if (size() == max_tokens_) return StopReason::length;
-  if (!ignore_eos_ && model_->vocabulary->ends_answer(token)) return StopReason::eos;
+  if ((!ignore_eos_ || grammar_) && model_->vocabulary->ends_answer(token)) return StopReason::eos;
+  if (grammar_) grammar_->accept(token);
   sampler_.accept(token);
   result_.tokens.push_back(token);
   emit(stops_.put(detokenizer_.put(token)));
   if (stops_.matched()) return StopReason::stop;
+  // Only the end can come: the model need not be asked for it.
+  if (grammar_ && grammar_->is_finished()) return StopReason::eos;
   if (size() == max_tokens_) return StopReason::length;
   if (size() == room_) return StopReason::context;
   return {};

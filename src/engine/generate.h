@@ -12,6 +12,7 @@
 
 #include "engine/reader.h"
 #include "engine/sampler.h"
+#include "grammar/grammar.h"
 #include "models/open.h"
 
 namespace uma {
@@ -40,7 +41,10 @@ struct GenerateOptions {
   /// The answer ends before the first of them; text that may be the beginning of one is held back until it
   /// is known. Empty strings are refused.
   std::vector<std::string> stop;
-  bool ignore_eos = false;  // for measurements
+  /// The language that the answer is held to: it ends by itself only as a whole text of it, and any other
+  /// end cuts one short. nullptr: any text.
+  std::shared_ptr<const Grammar> grammar;
+  bool ignore_eos = false;  // for measurements; a grammar's end ends the answer all the same
   /// Tokens of the answer that are guessed, from repetitions in the text or by a draft model, and checked by
   /// the model together with the next one; 0: none. The answer is the same, token for token.
   int64_t guesses = 0;  // up to kMaxGuesses
