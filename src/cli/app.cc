@@ -54,7 +54,8 @@ std::string judge_name(std::string& name) {
 }
 
 std::string judge_format(std::string& format) {
-  return format == "json" ? "" : fmt::format("takes json, not '{}'; --json-schema takes a schema's file", format);
+  return format == "json" ? ""
+                          : fmt::format("takes json, not '{}'; --json-schema takes a schema's file", format);
 }
 
 // A device that gives answers: null computes nothing, and its arrays have no memory to read.
@@ -141,10 +142,12 @@ void add_run(CLI::App& app, RunOptions& o) {
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
       ->allow_extra_args(false);
   CLI::Option_group* held = app.add_option_group("what the answer is held to, token by token");
-  held->add_option("--format", o.format, "json: the answer is a JSON object")->check(CLI::Validator(judge_format, ""));
+  held->add_option("--format", o.format, "json: the answer is a JSON object")
+      ->check(CLI::Validator(judge_format, ""));
   held->add_option("--json-schema", o.schema_file, "the answer is JSON that this file's schema allows")
       ->check(CLI::Validator(judge_name, ""));
-  held->add_option("--grammar", o.grammar_file, "the answer is a text of this file's grammar (GBNF, as llama.cpp has it)")
+  held->add_option("--grammar", o.grammar_file,
+                   "the answer is a text of this file's grammar (GBNF, as llama.cpp has it)")
       ->check(CLI::Validator(judge_name, ""));
   held->add_option("--regex", o.regex, "the answer matches this regular expression from beginning to end")
       ->check(CLI::Validator(judge_name, ""));

@@ -34,7 +34,8 @@ class Answer {
   GenerateTimings& timings() { return result_.timings; }
 
  private:
-  void emit(const std::string& text);
+  void emit(std::string_view text);
+  void emit_text(const std::string& text);
   int64_t size() const { return static_cast<int64_t>(result_.tokens.size()); }
 
   std::shared_ptr<const Model> model_;
@@ -42,7 +43,9 @@ class Answer {
   Detokenizer detokenizer_;
   StopMatcher stops_;
   std::optional<GrammarMatcher> grammar_;
+  std::optional<ToolCallReader> tools_;
   std::function<void(std::string_view)> on_text_;
+  std::function<void(const ToolCall&)> on_call_;
   int64_t max_tokens_, room_;  // room_: tokens of the answer after which the context is full
   bool ignore_eos_;
   GenerateResult result_;

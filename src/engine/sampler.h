@@ -31,8 +31,9 @@ class Sampler {
   /// Throws InvalidArgument naming the option and its rule.
   Sampler(SamplingOptions options, int64_t vocab_size);
 
-  /// The next token, one of those that the mask allows where there is one. Throws InvalidArgument if the number of logits is not the vocabulary's, or if a logit
-  /// is NaN, or none is finite: the model's numbers are broken and no answer would be honest.
+  /// The next token, one of those that the mask allows where there is one. Throws InvalidArgument if the
+  /// number of logits is not the vocabulary's, or if a logit is NaN, or none is finite: the model's numbers
+  /// are broken and no answer would be honest.
   int32_t sample(std::span<const float> logits, const TokenMask* mask = nullptr);
   /// Counts a token, of the prompt or of the answer, as recent.
   void accept(int32_t token);

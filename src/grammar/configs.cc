@@ -146,7 +146,8 @@ ConfigId Configs::imported(const Configs& other, ConfigId id) {
   const auto import = [&](FrameId frame) {
     for (; !ours.contains(frame); frame = other.frames_[frame].parent) path.push_back(frame);
     FrameId last = ours[frame];
-    for (; !path.empty(); path.pop_back()) ours[path.back()] = last = push(other.frames_[path.back()].state, last);
+    for (; !path.empty(); path.pop_back())
+      ours[path.back()] = last = push(other.frames_[path.back()].state, last);
     return last;
   };
   begin();

@@ -15,8 +15,8 @@ namespace uma::grammar {
 using ConfigId = uint32_t;
 using FrameId = uint32_t;
 
-inline constexpr ConfigId kDead = 0;     // no text goes on from here
-inline constexpr FrameId kBottom = 0;    // nobody waits
+inline constexpr ConfigId kDead = 0;            // no text goes on from here
+inline constexpr FrameId kBottom = 0;           // nobody waits
 inline constexpr size_t kMaxItems = 16384;      // states with stacks in one set
 inline constexpr size_t kMaxWork = 50'000'000;  // states visited for one question: about a second
 
@@ -30,8 +30,8 @@ class Configs {
     friend auto operator<=>(const Item&, const Item&) = default;
   };
   struct Config {
-    std::vector<Item> items;  // sorted; each state takes a byte
-    bool done = false;        // the text so far is whole
+    std::vector<Item> items;     // sorted; each state takes a byte
+    bool done = false;           // the text so far is whole
     std::vector<ConfigId> next;  // by class of bytes; empty until it is asked
   };
   struct Frame {

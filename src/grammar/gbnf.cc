@@ -25,8 +25,8 @@ class Parser {
   explicit Parser(std::string_view source) : s_(source) {}
 
   Rules parse() {
-    check(s_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, kOp, "the grammar has {} bytes, {} at most", s_.size(),
-          kMaxGrammarBytes);
+    check(s_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, kOp, "the grammar has {} bytes, {} at most",
+          s_.size(), kMaxGrammarBytes);
     check(is_utf8(s_), ErrorCode::kInvalidArgument, kOp, "the grammar is not UTF-8");
     rule("root");
     blanks(true);
@@ -44,7 +44,8 @@ class Parser {
       blanks(true);
     }
     for (const Rules::Rule& r : rules_.rules)
-      check(r.body != nullptr, ErrorCode::kInvalidArgument, kOp, "the rule '{}' is not defined", shown(r.name));
+      check(r.body != nullptr, ErrorCode::kInvalidArgument, kOp, "the rule '{}' is not defined",
+            shown(r.name));
     return std::move(rules_);
   }
 
@@ -171,7 +172,8 @@ class Parser {
     if (!more() || s_[at_] < '0' || s_[at_] > '9') refuse("a count that is no number");
     for (; more() && s_[at_] >= '0' && s_[at_] <= '9'; ++at_) {
       n = n * 10 + static_cast<uint32_t>(s_[at_] - '0');
-      if (n > kMaxCount) fail(ErrorCode::kLimit, kOp, "a repetition count at byte {} is over {}", at_, kMaxCount);
+      if (n > kMaxCount)
+        fail(ErrorCode::kLimit, kOp, "a repetition count at byte {} is over {}", at_, kMaxCount);
     }
     return n;
   }
@@ -209,7 +211,10 @@ class Parser {
     uint32_t value = 0;
     for (int i = 0; i < digits; ++i, ++at_) {
       const char c = more() ? s_[at_] : ' ';
-      const int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+      const int v = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
       if (v < 0) refuse("an escape that wants hex digits");
       value = value * 16 + static_cast<uint32_t>(v);
     }

@@ -12,7 +12,8 @@ namespace {
 
 using testing::error_of;
 
-void expect_regex(const char* pattern, std::initializer_list<const char*> yes, std::initializer_list<const char*> no) {
+void expect_regex(const char* pattern, std::initializer_list<const char*> yes,
+                  std::initializer_list<const char*> no) {
   const auto g = Grammar::from_regex(pattern);
   for (const char* t : yes) EXPECT_TRUE(g->matches(t)) << pattern << " should match " << t;
   for (const char* t : no) EXPECT_FALSE(g->matches(t)) << pattern << " should not match " << t;
@@ -116,25 +117,34 @@ TEST(Gbnf, RefusesWithTheLine) {
 std::string schema_error(const std::string& schema) {
   return error_of([&] { Grammar::from_json_schema(schema); });
 }
-void expect_schema(const char* schema, std::initializer_list<const char*> yes, std::initializer_list<const char*> no) {
+void expect_schema(const char* schema, std::initializer_list<const char*> yes,
+                   std::initializer_list<const char*> no) {
   const auto g = Grammar::from_json_schema(schema);
   for (const char* t : yes) EXPECT_TRUE(g->matches(t)) << schema << " should allow " << t;
   for (const char* t : no) EXPECT_FALSE(g->matches(t)) << schema << " should not allow " << t;
 }
 
 TEST(JsonSchema, Values) {
-  expect_schema("true", {"1", "[{\"a\":[null]}]", "\"x\"", "-1.5e3"}, {"", "{", "[1,]", "01", "\"\n\"", "1e999"});
-  expect_schema(R"({"type":"string"})", {R"("")", R"("a\"\u00e9\ud83d\ude00")"}, {"1", R"("\ud83d")", R"("\x")", "\"\xff\""});
+  expect_schema("true", {"1", "[{\"a\":[null]}]", "\"x\"", "-1.5e3"},
+                {"", "{", "[1,]", "01", "\"\n\"", "1e999"});
+  expect_schema(R"({"type":"string"})", {R"("")", R"("a\"\u00e9\ud83d\ude00")"},
+                {"1", R"("\ud83d")", R"("\x")", "\"\xff\""});
   expect_schema(R"({"type":["integer","null"]})", {"0", "-12", "null"}, {"1.5", "true", "00"});
-  expect_schema(R"({"enum":["a",1,null,{"x":[1]}]})", {R"("a")", "1", "null", R"({"x":[1]})"}, {R"("b")", "2"});
+  expect_schema(R"({"enum":["a",1,null,{"x":[1]}]})", {R"("a")", "1", "null", R"({"x":[1]})"},
+                {R"("b")", "2"});
   expect_schema(R"({"type":"string","enum":["a",1,"b"],"minLength":1})", {R"("a")", R"("b")"}, {"1"});
   expect_schema(R"({"const":"é\n"})", {"\"é\\n\""}, {"\"e\""});
-  expect_schema(R"({"type":"string","minLength":2,"maxLength":3})", {R"("ab")", R"("日本語")", R"("\u0041\n")"}, {R"("a")", R"("abcd")"});
-  expect_schema(R"({"type":"string","pattern":"^[a-z\"]+$"})", {R"("ab")", R"("a\"b")"}, {R"("A")", R"("a"b")"});
+  expect_schema(R"({"type":"string","minLength":2,"maxLength":3})",
+                {R"("ab")", R"("日本語")", R"("\u0041\n")"}, {R"("a")", R"("abcd")"});
+  expect_schema(R"({"type":"string","pattern":"^[a-z\"]+$"})", {R"("ab")", R"("a\"b")"},
+                {R"("A")", R"("a"b")"});
   expect_schema(R"({"type":"string","pattern":"b"})", {R"("abc")", R"("b")"}, {R"("ac")"});
-  expect_schema(R"({"type":"string","format":"date"})", {R"("2024-02-28")"}, {R"("2024-02-30")", R"("2024-13-01")"});
-  expect_schema(R"({"type":"string","format":"date-time"})", {R"("2024-01-31T23:59:59.5Z")"}, {R"("2024-01-31")"});
-  expect_schema(R"({"type":"string","format":"uuid"})", {R"("123e4567-e89b-12d3-a456-426614174000")"}, {R"("123")"});
+  expect_schema(R"({"type":"string","format":"date"})", {R"("2024-02-28")"},
+                {R"("2024-02-30")", R"("2024-13-01")"});
+  expect_schema(R"({"type":"string","format":"date-time"})", {R"("2024-01-31T23:59:59.5Z")"},
+                {R"("2024-01-31")"});
+  expect_schema(R"({"type":"string","format":"uuid"})", {R"("123e4567-e89b-12d3-a456-426614174000")"},
+                {R"("123")"});
   expect_schema(R"({"type":"string","format":"email"})", {R"("a.b@c.org")"}, {R"("a@b")", R"(".@c.d")"});
 }
 
@@ -150,59 +160,71 @@ TEST(JsonSchema, Numbers) {
       for (const char* f : {"", ".0", ".1", ".25", ".250", ".26", ".3", ".2"}) {
         const std::string t = std::to_string(i) + f;
         const double x = std::stod(t);
-        EXPECT_EQ(n->matches(t), x > low && x <= std::stod(std::to_string(high) + ".25")) << t << " in " << low << ".." << high;
+        EXPECT_EQ(n->matches(t), x > low && x <= std::stod(std::to_string(high) + ".25"))
+            << t << " in " << low << ".." << high;
       }
     }
   }
   expect_schema(R"({"type":"integer","minimum":5})", {"5", "123456789012345"}, {"4", "-5"});
   expect_schema(R"({"type":"integer","exclusiveMaximum":0})", {"-1", "-99"}, {"0", "1"});
-  expect_schema(R"({"type":"number","minimum":0,"maximum":1})", {"0", "0.5", "1", "1.0", "0.999"}, {"1.01", "-0.5", "2"});
+  expect_schema(R"({"type":"number","minimum":0,"maximum":1})", {"0", "0.5", "1", "1.0", "0.999"},
+                {"1.01", "-0.5", "2"});
   expect_schema(R"({"type":"number","minimum":0.25,"exclusiveMaximum":0.75})", {"0.25", "0.3", "0.7499"},
                 {"0", "0.2", "0.75", "0.750", "0.8", "1"});
   expect_schema(R"({"type":"number","exclusiveMinimum":0})", {"0.055", "1", "100.5"}, {"0", "0.0", "-1"});
 }
 
 TEST(JsonSchema, Objects) {
-  expect_schema(R"({"type":"object","properties":{"b":{"type":"integer"},"a":{"type":"string"}},"required":["b"]})",
-                {R"({"b":1})", R"({"b": 1, "a": "x"})", "{\n  \"b\":1,\n  \"a\":\"x\"\n}"},
-                {"{}", R"({"a":"x"})", R"({"a":"x","b":1})", R"({"b":1,"c":2})", R"({"b":1,})"});
-  expect_schema(R"({"properties":{"a":{},"b":{},"c":{}}})",
-                {"{}", R"({"a":1})", R"({"b":1})", R"({"c":1})", R"({"a":1,"c":2})", R"({"a":1,"b":1,"c":2})"},
-                {R"({"c":1,"a":2})", R"({,"a":1})", R"({"a":1,,"c":1})"});
-  expect_schema(R"({"type":"object","properties":{"ab":{"type":"integer"}},"additionalProperties":{"type":"boolean"}})",
-                {"{}", R"({"ab":1})", R"({"ab":1,"a":true,"abc":false})", R"({"x":true})", R"({"":true})", R"({"x\n":true})"},
-                {R"({"ab":true})", R"({"x":1})", R"({"\u0061b":true})", R"({"x":true,"ab":true})"});
+  expect_schema(
+      R"({"type":"object","properties":{"b":{"type":"integer"},"a":{"type":"string"}},"required":["b"]})",
+      {R"({"b":1})", R"({"b": 1, "a": "x"})", "{\n  \"b\":1,\n  \"a\":\"x\"\n}"},
+      {"{}", R"({"a":"x"})", R"({"a":"x","b":1})", R"({"b":1,"c":2})", R"({"b":1,})"});
+  expect_schema(
+      R"({"properties":{"a":{},"b":{},"c":{}}})",
+      {"{}", R"({"a":1})", R"({"b":1})", R"({"c":1})", R"({"a":1,"c":2})", R"({"a":1,"b":1,"c":2})"},
+      {R"({"c":1,"a":2})", R"({,"a":1})", R"({"a":1,,"c":1})"});
+  expect_schema(
+      R"({"type":"object","properties":{"ab":{"type":"integer"}},"additionalProperties":{"type":"boolean"}})",
+      {"{}", R"({"ab":1})", R"({"ab":1,"a":true,"abc":false})", R"({"x":true})", R"({"":true})",
+       R"({"x\n":true})"},
+      {R"({"ab":true})", R"({"x":1})", R"({"\u0061b":true})", R"({"x":true,"ab":true})"});
   expect_schema(R"({"type":"object"})", {"{}", R"({"a":{"b":[1,2]}})"}, {"[]"});
   expect_schema(R"({"type":"object","additionalProperties":false})", {"{}"}, {R"({"a":1})"});
-  expect_schema(R"({"type":"object","additionalProperties":{"type":"integer"},"maxProperties":1,"minProperties":1})",
-                {R"({"a":1})"}, {"{}", R"({"a":1,"b":2})"});
+  expect_schema(
+      R"({"type":"object","additionalProperties":{"type":"integer"},"maxProperties":1,"minProperties":1})",
+      {R"({"a":1})"}, {"{}", R"({"a":1,"b":2})"});
   expect_schema(R"({"type":"object","required":["x"]})", {R"({"x":[1]})"}, {"{}"});
 }
 
 TEST(JsonSchema, Arrays) {
-  expect_schema(R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})", {"[1]", "[1, 2,3]"},
-                {"[]", "[1,2,3,4]", "[\"a\"]"});
+  expect_schema(R"({"type":"array","items":{"type":"integer"},"minItems":1,"maxItems":3})",
+                {"[1]", "[1, 2,3]"}, {"[]", "[1,2,3,4]", "[\"a\"]"});
   expect_schema(R"({"prefixItems":[{"type":"integer"},{"type":"string"}],"items":false})",
                 {"[]", "[1]", R"([1,"a"])"}, {R"([1,"a",2])", R"(["a"])"});
-  expect_schema(R"({"prefixItems":[{"type":"integer"},{"type":"string"}],"minItems":2,"items":{"type":"null"}})",
-                {R"([1,"a"])", R"([1,"a",null,null])"}, {"[1]", R"([1,"a",1])"});
-  expect_schema(R"({"type":"array","items":[{"const":1}],"additionalItems":{"const":2},"minItems":1})", {"[1]", "[1,2,2]"},
-                {"[]", "[2]"});
+  expect_schema(
+      R"({"prefixItems":[{"type":"integer"},{"type":"string"}],"minItems":2,"items":{"type":"null"}})",
+      {R"([1,"a"])", R"([1,"a",null,null])"}, {"[1]", R"([1,"a",1])"});
+  expect_schema(R"({"type":"array","items":[{"const":1}],"additionalItems":{"const":2},"minItems":1})",
+                {"[1]", "[1,2,2]"}, {"[]", "[2]"});
 }
 
 TEST(JsonSchema, Combinations) {
   expect_schema(R"({"anyOf":[{"type":"integer"},{"type":"string"}]})", {"1", R"("a")"}, {"null"});
-  expect_schema(R"({"oneOf":[{"type":"object","properties":{"k":{"const":"a"},"x":{"type":"integer"}},"required":["k","x"]},
+  expect_schema(
+      R"({"oneOf":[{"type":"object","properties":{"k":{"const":"a"},"x":{"type":"integer"}},"required":["k","x"]},
                               {"type":"object","properties":{"k":{"const":"b"}},"required":["k"]}]})",
-                {R"({"k":"a","x":1})", R"({"k":"b"})"}, {R"({"k":"a"})", R"({"k":"c"})"});
-  expect_schema(R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":1}},"required":["a"]},
+      {R"({"k":"a","x":1})", R"({"k":"b"})"}, {R"({"k":"a"})", R"({"k":"c"})"});
+  expect_schema(
+      R"({"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":1}},"required":["a"]},
                               {"properties":{"a":{"maximum":3},"b":{"type":"null"}}}]})",
-                {R"({"a":2})", R"({"a":3,"b":null})"}, {R"({"a":4})", "{}"});
-  expect_schema(R"({"type":"object","properties":{"x":{"type":"integer"}},"anyOf":[{"required":["x"]},{"properties":{"y":{"const":1}},"required":["y"]}]})",
-                {R"({"x":1})", R"({"y":1})"}, {"{}"});
-  expect_schema(R"({"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},
+      {R"({"a":2})", R"({"a":3,"b":null})"}, {R"({"a":4})", "{}"});
+  expect_schema(
+      R"({"type":"object","properties":{"x":{"type":"integer"}},"anyOf":[{"required":["x"]},{"properties":{"y":{"const":1}},"required":["y"]}]})",
+      {R"({"x":1})", R"({"y":1})"}, {"{}"});
+  expect_schema(
+      R"({"$ref":"#/$defs/node","$defs":{"node":{"type":"object","properties":{"v":{"type":"integer"},
                    "next":{"anyOf":[{"$ref":"#/$defs/node"},{"type":"null"}]}},"required":["v","next"]}}})",
-                {R"({"v":1,"next":null})", R"({"v":1,"next":{"v":2,"next":null}})"}, {R"({"v":1})"});
+      {R"({"v":1,"next":null})", R"({"v":1,"next":{"v":2,"next":null}})"}, {R"({"v":1})"});
 }
 
 TEST(JsonSchema, RefusesByNameAndPlace) {
@@ -215,8 +237,8 @@ TEST(JsonSchema, RefusesByNameAndPlace) {
   refused("3", "must be an object");
   refused("false", "allows no value");
   refused(R"({"properties":{"a":{"not":{}}}})", "at #/properties/a: the keyword \"not\"");
-  for (const char* key : {"if", "patternProperties", "propertyNames", "contains", "dependentRequired", "unevaluatedProperties",
-                          "dependentSchemas", "made-up"})
+  for (const char* key : {"if", "patternProperties", "propertyNames", "contains", "dependentRequired",
+                          "unevaluatedProperties", "dependentSchemas", "made-up"})
     refused(std::string("{\"") + key + "\":{}}", key);
   refused(R"({"type":"array","uniqueItems":true})", "uniqueItems");
   refused(R"({"type":"integer","multipleOf":5})", "multipleOf");
@@ -233,7 +255,8 @@ TEST(JsonSchema, RefusesByNameAndPlace) {
   refused(R"({"type":"integer","minimum":3,"maximum":2})", "between");
   refused(R"({"type":"number","minimum":3,"maximum":2})", "between");
   refused(R"({"$ref":"#"})", "begins with itself");
-  refused(R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}})", "begins with itself");
+  refused(R"({"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"$ref":"#/$defs/a"}}})",
+          "begins with itself");
   refused(R"({"allOf":[{"$ref":"#"}]})", "nest over");
   refused(R"({"$ref":"http://x/y"})", "does not lead into");
   refused(R"({"$ref":"#/nowhere"})", "leads nowhere");
@@ -251,8 +274,22 @@ TEST(JsonSchema, RefusesByNameAndPlace) {
 
 TEST(Grammar, RandomTextsNeverDoMoreThanThrow) {
   std::mt19937_64 random(7);
-  const std::vector<std::string> words{"root", "::=", "\"", "a", "[", "]", "(", ")", "|", "*", "{", "}", "1", ",", "\\", "\n", "^", "$", "?", "<", "#",
-                                       "\"type\":", "\"object\"", "\"properties\":", "\"items\":", "\"$ref\":\"#\"", "\"anyOf\":", "\"enum\":", "true", ":", "\xff"};
+  const std::vector<std::string> words{"root",       "::=",
+                                       "\"",         "a",
+                                       "[",          "]",
+                                       "(",          ")",
+                                       "|",          "*",
+                                       "{",          "}",
+                                       "1",          ",",
+                                       "\\",         "\n",
+                                       "^",          "$",
+                                       "?",          "<",
+                                       "#",          "\"type\":",
+                                       "\"object\"", "\"properties\":",
+                                       "\"items\":", "\"$ref\":\"#\"",
+                                       "\"anyOf\":", "\"enum\":",
+                                       "true",       ":",
+                                       "\xff"};
   for (int i = 0; i < 20'000; ++i) {
     std::string text;
     for (uint64_t n = random() % 24; n > 0; --n) text += words[random() % words.size()];

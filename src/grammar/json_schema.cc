@@ -6,10 +6,11 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "grammar/grammar.h"
+#include "grammar/json_parts.h"
 #include "grammar/json_values.h"
 #include "grammar/number_range.h"
 #include "grammar/regex.h"
-#include "grammar/schema_merge.h"
+#include "grammar/schema.h"
 #include "grammar/string_formats.h"
 #include "text/utf8.h"
 
@@ -24,91 +25,14 @@ constexpr size_t kMaxKeyBytes = 256;
 constexpr size_t kMaxSchemas = 20'000, kMaxMerges = 500, kMaxAlternatives = 256, kMaxTuple = 64;
 constexpr int kMaxCompileDepth = 256;
 
-struct Length {
-  uint64_t min = 0, max = 0;
-};
-/// Characters of what a pattern matches; UINT64_MAX for no end.
-Length length_of(const Expr& e) {
-  Length all;
-  const auto times = [](uint64_t a, uint64_t b) {
-    return a == 0 || b == 0 ? 0 : a == UINT64_MAX || b == UINT64_MAX || a > UINT32_MAX || b > UINT32_MAX ? UINT64_MAX : a * b;
-  };
-  const auto plus = [](uint64_t a, uint64_t b) { return a > UINT64_MAX - b ? UINT64_MAX : a + b; };
-  switch (e.kind) {
-    case Expr::Kind::chars:
-      return {1, 1};
-    case Expr::Kind::sequence:
-      for (const ExprPtr& p : e.parts) {
-        const Length l = length_of(*p);
-        all = {plus(all.min, l.min), plus(all.max, l.max)};
-      }
-      return all;
-    case Expr::Kind::choice:
-      all.min = UINT64_MAX;
-      for (const ExprPtr& p : e.parts) {
-        const Length l = length_of(*p);
-        all = {std::min(all.min, l.min), std::max(all.max, l.max)};
-      }
-      return all;
-    case Expr::Kind::repeat: {
-      const Length l = length_of(*e.parts[0]);
-      return {times(l.min, e.min), times(l.max, e.max == kUnbounded ? UINT64_MAX : e.max)};
-    }
-    default:
-      return all;
-  }
-}
-
-/// A pattern's characters as they are spelled in JSON.
-ExprPtr spelled(const ExprPtr& e) {
-  switch (e->kind) {
-    case Expr::Kind::chars:
-      return JsonValues::spelled(e->chars);
-    case Expr::Kind::sequence:
-    case Expr::Kind::choice:
-    case Expr::Kind::repeat: {
-      Expr copy = *e;
-      for (ExprPtr& p : copy.parts) p = spelled(p);
-      return std::make_shared<const Expr>(std::move(copy));
-    }
-    default:
-      return e;
-  }
-}
-
-/// The beginning of a string that is none of `names` from `depth` on; the rest of it is free. Spelled without
-/// escapes, which could hide a name.
-ExprPtr other_than(const std::vector<std::u32string>& names, size_t depth) {
-  CharSet plain = CharSet().add(0, 0x1f).add('"', '"').add('\\', '\\').add(0x7f, 0x7f);
-  std::map<char32_t, std::vector<std::u32string>> by_next;
-  bool ends = false;
-  for (const std::u32string& name : names) {
-    if (name.size() == depth) {
-      ends = true;
-    } else {
-      by_next[name[depth]].push_back(name);
-    }
-  }
-  std::vector<ExprPtr> all;
-  for (const auto& [next, rest] : by_next) {
-    if (plain.contains(next)) continue;  // only an escape spells it
-    std::string bytes;
-    utf8_append_code_point(bytes, next);
-    all.push_back(sequence({text(bytes), other_than(rest, depth + 1)}));
-  }
-  for (const auto& [next, rest] : by_next) plain.add(next, next);
-  all.push_back(sequence({chars(plain.inverted()), repeat(JsonValues::character(), 0, kUnbounded)}));
-  if (!ends) all.push_back(text(""));
-  return choice(std::move(all));
-}
-
 class Compiler {
  public:
   Compiler(const Schema& root, Rules& rules) : root_(root), rules_(rules), values_(rules) {}
 
   ExprPtr compile(const Schema& s, const std::string& path) {
     check(++schemas_ <= kMaxSchemas, ErrorCode::kLimit, kSchemaOp, "it has over {} schemas", kMaxSchemas);
-    check(depth_ < kMaxCompileDepth, ErrorCode::kLimit, kSchemaOp, "references and schemas nest over {} deep", kMaxCompileDepth);
+    check(depth_ < kMaxCompileDepth, ErrorCode::kLimit, kSchemaOp, "references and schemas nest over {} deep",
+          kMaxCompileDepth);
     ++depth_;
     ExprPtr e = compile_one(s, path);
     --depth_;
@@ -130,12 +54,14 @@ class Compiler {
   }
 
   const Schema& list(const Schema& s, const char* key, const std::string& path) const {
-    if (!s[key].is_array() || s[key].empty()) refuse_schema(path, fmt::format("\"{}\" must be an array that holds something", key));
+    if (!s[key].is_array() || s[key].empty())
+      refuse_schema(path, fmt::format("\"{}\" must be an array that holds something", key));
     return s[key];
   }
 
   Schema merged(const Schema& a, const Schema& b, const std::string& path) {
-    check(++merges_ <= kMaxMerges, ErrorCode::kLimit, kSchemaOp, "over {} schemas are joined with others", kMaxMerges);
+    check(++merges_ <= kMaxMerges, ErrorCode::kLimit, kSchemaOp, "over {} schemas are joined with others",
+          kMaxMerges);
     return merge_schemas(root_, a, b, path);
   }
 
@@ -170,12 +96,15 @@ class Compiler {
   ExprPtr any_of(const Schema& s, const char* key, const std::string& path) {
     const Schema& parts = list(s, key, path);
     const std::string at = path + "/" + key;
-    check(parts.size() <= kMaxAlternatives, ErrorCode::kLimit, kSchemaOp, "at {}: over {} alternatives", shown(at), kMaxAlternatives);
+    check(parts.size() <= kMaxAlternatives, ErrorCode::kLimit, kSchemaOp, "at {}: over {} alternatives",
+          shown(at), kMaxAlternatives);
     if (key == std::string_view("oneOf"))
       for (size_t i = 0; i < parts.size(); ++i)
         for (size_t j = i + 1; j < parts.size(); ++j)
           if (!are_apart(root_, parts[i], parts[j]))
-            refuse_schema(at, fmt::format("a value may be both of the alternatives {} and {}; \"anyOf\" allows that", i, j));
+            refuse_schema(
+                at, fmt::format("a value may be both of the alternatives {} and {}; \"anyOf\" allows that", i,
+                                j));
     Schema rest = s;
     rest.erase(key);
     std::vector<ExprPtr> all;
@@ -190,8 +119,9 @@ class Compiler {
   /// Those that the rest of the schema allows too.
   ExprPtr constants(const Schema& s, const std::string& path) {
     if (s.contains("enum")) list(s, "enum", path);
-    const std::vector<Schema> values = s.contains("const") ? std::vector<Schema>{s["const"]}
-                                                           : std::vector<Schema>(s["enum"].begin(), s["enum"].end());
+    const std::vector<Schema> values = s.contains("const")
+                                           ? std::vector<Schema>{s["const"]}
+                                           : std::vector<Schema>(s["enum"].begin(), s["enum"].end());
     Schema rest = s;
     rest.erase("const");
     if (s.contains("const") && s.contains("enum") &&
@@ -234,9 +164,11 @@ class Compiler {
       // What restricts one kind of value is said of a value of this kind.
       if (has_any(s, {"properties", "required", "additionalProperties", "minProperties", "maxProperties"}))
         types.push_back("object");
-      if (has_any(s, {"items", "prefixItems", "minItems", "maxItems", "additionalItems"})) types.push_back("array");
+      if (has_any(s, {"items", "prefixItems", "minItems", "maxItems", "additionalItems"}))
+        types.push_back("array");
       if (has_any(s, {"minLength", "maxLength", "pattern", "format"})) types.push_back("string");
-      if (has_any(s, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})) types.push_back("number");
+      if (has_any(s, {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}))
+        types.push_back("number");
       if (types.empty()) return values_.value();
     }
     std::vector<ExprPtr> all;
@@ -257,8 +189,10 @@ class Compiler {
   uint32_t count(const Schema& s, const char* key, uint32_t otherwise, const std::string& path) const {
     if (!s.contains(key)) return otherwise;
     const double n = s[key].is_number() ? s[key].get<double>() : -1;
-    if (n < 0 || n != std::floor(n)) refuse_schema(path, fmt::format("\"{}\" must be a whole number of 0 or more", key));
-    check(n <= kMaxCount, ErrorCode::kLimit, kSchemaOp, "at {}: \"{}\" is over {}", shown(path), key, kMaxCount);
+    if (n < 0 || n != std::floor(n))
+      refuse_schema(path, fmt::format("\"{}\" must be a whole number of 0 or more", key));
+    check(n <= kMaxCount, ErrorCode::kLimit, kSchemaOp, "at {}: \"{}\" is over {}", shown(path), key,
+          kMaxCount);
     return static_cast<uint32_t>(n);
   }
   void in_order(uint32_t min, uint32_t max, const char* what, const std::string& path) const {
@@ -271,22 +205,26 @@ class Compiler {
     std::string pattern;
     bool whole = false;
     for (const char* key : {"pattern", "format"})
-      if (s.contains(key) && !s[key].is_string()) refuse_schema(path, fmt::format("\"{}\" must be a string", key));
+      if (s.contains(key) && !s[key].is_string())
+        refuse_schema(path, fmt::format("\"{}\" must be a string", key));
     if (s.contains("pattern")) pattern = s["pattern"].get<std::string>();
     if (s.contains("format")) {
-      if (s.contains("pattern")) refuse_schema(path, "\"pattern\" and \"format\" together cannot be enforced");
+      if (s.contains("pattern"))
+        refuse_schema(path, "\"pattern\" and \"format\" together cannot be enforced");
       const std::string format = s["format"].get<std::string>();
       pattern = pattern_of_format(format);
       whole = true;
       if (pattern.empty())
-        refuse_schema(path, fmt::format("the format \"{}\" cannot be enforced; these can: {}", shown(format), enforced_formats()));
+        refuse_schema(path, fmt::format("the format \"{}\" cannot be enforced; these can: {}", shown(format),
+                                        enforced_formats()));
     }
     ExprPtr inside;
     if (has_any(s, {"pattern", "format"})) {
       inside = parse_regex(pattern, whole, kSchemaOp);
       const Length length = length_of(*inside);
       if (length.min < min || (max != kUnbounded && length.max > max))
-        refuse_schema(path, "lengths beside a \"pattern\" or \"format\" cannot be enforced: give them in the pattern");
+        refuse_schema(
+            path, "lengths beside a \"pattern\" or \"format\" cannot be enforced: give them in the pattern");
       inside = spelled(inside);
     } else {
       const uint32_t most = max == kUnbounded ? min : max;
@@ -300,13 +238,15 @@ class Compiler {
     return call(*character_);
   }
 
-  std::optional<Bound> bound(const Schema& s, const char* plain, const char* exclusive, bool low, const std::string& path) const {
+  std::optional<Bound> bound(const Schema& s, const char* plain, const char* exclusive, bool low,
+                             const std::string& path) const {
     std::optional<Bound> b;
     for (const char* key : {plain, exclusive}) {
       if (!s.contains(key)) continue;
       if (!s[key].is_number()) refuse_schema(path, fmt::format("\"{}\" must be a number", key));
       const Bound one{s[key].get<double>(), key == exclusive};
-      const bool tighter = !b || (low ? one.value > b->value : one.value < b->value) || (one.value == b->value && one.excluded);
+      const bool tighter = !b || (low ? one.value > b->value : one.value < b->value) ||
+                           (one.value == b->value && one.excluded);
       if (tighter) b = one;
     }
     return b;
@@ -336,14 +276,15 @@ class Compiler {
     uint32_t max = count(s, "maxItems", kUnbounded, path);
     in_order(min, max, "Items", path);
     const bool tuple = s.contains("items") && s["items"].is_array();  // before 2020
-    if (tuple && s.contains("prefixItems")) refuse_schema(path, "\"items\" is an array beside \"prefixItems\"");
+    if (tuple && s.contains("prefixItems"))
+      refuse_schema(path, "\"items\" is an array beside \"prefixItems\"");
     const char* prefix_key = tuple ? "items" : "prefixItems";
     const char* rest_key = tuple ? "additionalItems" : "items";
     std::vector<ExprPtr> prefix;
     if (s.contains(prefix_key)) {
       if (!s[prefix_key].is_array()) refuse_schema(path, fmt::format("\"{}\" must be an array", prefix_key));
-      check(s[prefix_key].size() <= kMaxTuple, ErrorCode::kLimit, kSchemaOp, "at {}: \"{}\" has over {} items", shown(path),
-            prefix_key, kMaxTuple);
+      check(s[prefix_key].size() <= kMaxTuple, ErrorCode::kLimit, kSchemaOp,
+            "at {}: \"{}\" has over {} items", shown(path), prefix_key, kMaxTuple);
       for (size_t i = 0; i < s[prefix_key].size() && i < max; ++i)
         prefix.push_back(compile(s[prefix_key][i], path + "/" + prefix_key + "/" + std::to_string(i)));
     }
@@ -354,7 +295,8 @@ class Compiler {
     }
     if (max == 0) return text("[]");
     ExprPtr item;
-    if (max > prefix.size()) item = call(rules_.add(path + "/" + rest_key, compile(rest, path + "/" + rest_key)));
+    if (max > prefix.size())
+      item = call(rules_.add(path + "/" + rest_key, compile(rest, path + "/" + rest_key)));
     const auto n = static_cast<uint32_t>(prefix.size());
     // What comes after the n first, then what comes before it.
     ExprPtr after = text("");
@@ -373,31 +315,30 @@ class Compiler {
     return min == 0 ? choice({text("[]"), whole}) : whole;
   }
 
-  struct Property {
-    std::string name;
-    ExprPtr pair;
-    bool required;
-  };
-
   ExprPtr object(const Schema& s, const std::string& path) {
     const bool has_properties = s.contains("properties") && !s["properties"].empty();
-    if (s.contains("properties") && !s["properties"].is_object()) refuse_schema(path, "\"properties\" must be an object");
+    if (s.contains("properties") && !s["properties"].is_object())
+      refuse_schema(path, "\"properties\" must be an object");
     // Left open by a schema that names properties means: these. It is what was meant, and a model would
     // not end otherwise.
-    const Schema extra = s.contains("additionalProperties") ? s["additionalProperties"] : Schema(!has_properties);
+    const Schema extra =
+        s.contains("additionalProperties") ? s["additionalProperties"] : Schema(!has_properties);
     std::vector<Property> properties = named_properties(s, extra, path);
-    const uint32_t min = count(s, "minProperties", 0, path), max = count(s, "maxProperties", kUnbounded, path);
-    const auto required = static_cast<uint32_t>(std::count_if(properties.begin(), properties.end(), [](const Property& p) { return p.required; }));
+    const uint32_t min = count(s, "minProperties", 0, path),
+                   max = count(s, "maxProperties", kUnbounded, path);
+    const auto required = static_cast<uint32_t>(
+        std::count_if(properties.begin(), properties.end(), [](const Property& p) { return p.required; }));
     if (min > required && !(min == 1 && properties.empty() && extra != false))
       refuse_schema(path, "\"minProperties\" over the number of required ones cannot be enforced");
     uint32_t most_extra = extra == false ? 0 : kUnbounded;
     if (max != kUnbounded) {
-      if (max < properties.size()) refuse_schema(path, "\"maxProperties\" under the number of properties cannot be enforced");
+      if (max < properties.size())
+        refuse_schema(path, "\"maxProperties\" under the number of properties cannot be enforced");
       most_extra = std::min(most_extra, max - static_cast<uint32_t>(properties.size()));
     }
     ExprPtr pair;
     if (most_extra > 0) pair = extra_pair(extra, properties, path);
-    return members(properties, pair, most_extra, min > 0 || required > 0);
+    return members(rules_, properties, pair, most_extra, min > 0 || required > 0);
   }
 
   std::vector<Property> named_properties(const Schema& s, const Schema& extra, const std::string& path) {
@@ -426,7 +367,9 @@ class Compiler {
       if (std::any_of(all.begin(), all.end(), [&](const Property& p) { return p.name == name; })) continue;
       const bool open = !s.contains("additionalProperties");
       if (!open && extra == false)
-        refuse_schema(path, fmt::format("the required property \"{}\" is forbidden by \"additionalProperties\"", shown(name)));
+        refuse_schema(path,
+                      fmt::format("the required property \"{}\" is forbidden by \"additionalProperties\"",
+                                  shown(name)));
       add(name, open ? Schema(true) : extra, true);
     }
     return all;
@@ -437,7 +380,8 @@ class Compiler {
     ExprPtr value = compile(extra, path + "/additionalProperties");
     std::vector<std::u32string> names;
     for (const Property& p : properties) {
-      if (p.name.size() > kMaxKeyBytes) refuse_schema(path, "a property's name is too long beside \"additionalProperties\"");
+      if (p.name.size() > kMaxKeyBytes)
+        refuse_schema(path, "a property's name is too long beside \"additionalProperties\"");
       std::u32string name;
       for (size_t i = 0; i < p.name.size();) name += utf8_next_as_read(p.name, &i);
       names.push_back(std::move(name));
@@ -445,44 +389,6 @@ class Compiler {
     const ExprPtr key = names.empty() ? repeat(JsonValues::character(), 0, kUnbounded) : other_than(names, 0);
     return call(rules_.add(path + "/additionalProperties",
                            sequence({text("\""), key, text("\""), JsonValues::colon(), value})));
-  }
-
-  /// Properties in their order, where each that is not required may be left out, and then the others.
-  ExprPtr members(const std::vector<Property>& properties, const ExprPtr& extra, uint32_t most_extra, bool some) {
-    const size_t n = properties.size();
-    // Any of those up to the first that is required may be the first that is said. What may come after each
-    // of them is a rule, as it is there twice: after it as the first, and after it as a later one.
-    size_t prefix = 0;
-    while (prefix < n && !properties[prefix].required) ++prefix;
-    std::vector<ExprPtr> later, first;  // the last comes first
-    if (extra) {
-      later.push_back(repeat(sequence({JsonValues::comma(), extra}), 0, most_extra));
-      if (prefix == n) {
-        const uint32_t more = most_extra == kUnbounded ? kUnbounded : most_extra - 1;
-        first.push_back(sequence({extra, repeat(sequence({JsonValues::comma(), extra}), 0, more)}));
-      }
-    }
-    const auto in_order = [](const std::vector<ExprPtr>& parts) {
-      return sequence({parts.rbegin(), parts.rend()});
-    };
-    for (size_t i = n; i-- > 0;) {
-      const Property& p = properties[i];
-      ExprPtr pair = p.pair;
-      if (i > 0 && i <= prefix) {
-        pair = call(rules_.add(p.name, pair));
-        later = {call(rules_.add("after " + p.name, in_order(later)))};
-      }
-      if (i <= prefix) {
-        later.push_back(pair);
-        first.push_back(in_order(later));
-        later.pop_back();
-      }
-      const ExprPtr next = sequence({JsonValues::comma(), pair});
-      later.push_back(p.required ? next : optional(next));
-    }
-    if (first.empty()) return text("{}");
-    ExprPtr whole = JsonValues::bracketed("{", choice(std::move(first)), "}");
-    return some ? whole : choice({text("{}"), whole});
   }
 
   const Schema& root_;
@@ -495,13 +401,18 @@ class Compiler {
 };
 
 }  // namespace
+
+ExprPtr compile_schema(const Schema& schema, Rules& rules) {
+  return Compiler(schema, rules).compile(schema, "#");
+}
+
 }  // namespace grammar
 
 std::shared_ptr<const Grammar> Grammar::from_json_schema(std::string_view text) {
   const grammar::Schema schema = grammar::parse_schema(text);
   grammar::Rules rules;
   const uint32_t root = rules.declare("schema");
-  grammar::ExprPtr body = grammar::Compiler(schema, rules).compile(schema, "#");
+  grammar::ExprPtr body = grammar::compile_schema(schema, rules);
   rules.rules[root].body = std::move(body);
   return std::make_shared<const Grammar>(rules, grammar::kSchemaOp);
 }

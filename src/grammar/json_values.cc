@@ -26,7 +26,8 @@ ExprPtr digits(uint32_t min, uint32_t max) {
   return repeat(chars(set_of("09")), min, max);
 }
 ExprPtr whole() {
-  return sequence({optional(text("-")), choice({text("0"), sequence({chars(set_of("19")), digits(0, kMaxDigits - 1)})})});
+  return sequence(
+      {optional(text("-")), choice({text("0"), sequence({chars(set_of("19")), digits(0, kMaxDigits - 1)})})});
 }
 
 }  // namespace
@@ -71,7 +72,8 @@ ExprPtr JsonValues::integer() {
   return whole();
 }
 ExprPtr JsonValues::number() {
-  const ExprPtr exponent = sequence({chars(set_of("eeEE")), optional(chars(set_of("++--"))), digits(1, kMaxExponentDigits)});
+  const ExprPtr exponent =
+      sequence({chars(set_of("eeEE")), optional(chars(set_of("++--"))), digits(1, kMaxExponentDigits)});
   return sequence({whole(), optional(sequence({text("."), digits(1, kMaxDigits)})), optional(exponent)});
 }
 ExprPtr JsonValues::boolean() {
@@ -85,8 +87,7 @@ ExprPtr JsonValues::bracketed(const char* open, ExprPtr inside, const char* clos
 ExprPtr JsonValues::value() {
   if (!value_) {
     value_ = rules_.declare("value");
-    rules_.rules[*value_].body =
-        choice({object(), array(), string(), number(), boolean(), text("null")});
+    rules_.rules[*value_].body = choice({object(), array(), string(), number(), boolean(), text("null")});
   }
   return call(*value_);
 }
@@ -96,7 +97,8 @@ ExprPtr JsonValues::object() {
     object_ = rules_.declare("object");
     const ExprPtr pair = sequence({string(), colon(), value()});
     rules_.rules[*object_].body =
-        choice({text("{}"), bracketed("{", sequence({pair, repeat(sequence({comma(), pair}), 0, kUnbounded)}), "}")});
+        choice({text("{}"),
+                bracketed("{", sequence({pair, repeat(sequence({comma(), pair}), 0, kUnbounded)}), "}")});
   }
   return call(*object_);
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "grammar/plain.h"
 
 namespace uma {
 
@@ -13,7 +14,8 @@ bool TokenMask::empty() const {
 
 GrammarMatcher::GrammarMatcher(std::shared_ptr<const Grammar> grammar, std::shared_ptr<const TokenTrie> trie)
     : grammar_(std::move(grammar)), trie_(std::move(trie)) {
-  check(grammar_ && trie_, ErrorCode::kInvalidArgument, "grammar", "a matcher needs a grammar and a vocabulary");
+  check(grammar_ && trie_, ErrorCode::kInvalidArgument, "grammar",
+        "a matcher needs a grammar and a vocabulary");
   masks_ = grammar_->masks_for(trie_);
   masks_->begin(*this);
 }
@@ -80,8 +82,8 @@ void Masks::accept(GrammarMatcher& m, int32_t token) {
   Generation& g = generation_of(m);
   ConfigId c = bytes.empty() ? kDead : m.config_;
   for (const char b : bytes) c = g.configs.step(c, static_cast<uint8_t>(b));
-  check(c != kDead, ErrorCode::kInvalidArgument, "grammar", "token {} ('{}') does not fit the grammar here", token,
-        shown(bytes));
+  check(c != kDead, ErrorCode::kInvalidArgument, "grammar", "token {} ('{}') does not fit the grammar here",
+        token, shown(bytes));
   m.config_ = c;
   look(g, m);
 }
@@ -110,7 +112,11 @@ const Masks::Inside& Masks::inside_of(Generation& g, ConfigId config) {
   if (const auto at = g.inside.find(config); at != g.inside.end()) return at->second;
   auto mask = std::make_shared<TokenMask>(trie_.vocab_size());
   Inside inside;
-  walk(g, 0, static_cast<uint32_t>(trie_.nodes().size()), config, *mask, &inside.leaving);
+  const bool plain = takes_plain(g.configs, automaton_, config);
+  if (plain)
+    for (uint32_t t = 0; t < trie_.plain_tokens(); ++t) mask->allow(trie_.spellings()[t]);
+  walk(g, plain ? trie_.plain_end() : 0, static_cast<uint32_t>(trie_.nodes().size()), config, *mask,
+       &inside.leaving);
   g.mask_bytes += mask->words().size() * sizeof(uint64_t) + inside.leaving.size() * sizeof(uint32_t);
   inside.mask = std::move(mask);
   return g.inside.emplace(config, std::move(inside)).first->second;
@@ -139,8 +145,7 @@ std::shared_ptr<const TokenMask> Masks::make_mask(Generation& g, ConfigId config
   }
   if (done)
     for (const int32_t token : trie_.end_tokens()) mask->allow(token);
-  check(!mask->empty(), ErrorCode::kInvalidArgument, "grammar",
-        "{}",
+  check(!mask->empty(), ErrorCode::kInvalidArgument, "grammar", "{}",
         done ? "the answer is whole, and this model has no token to end it"
              : "no token of this model's vocabulary can go on as the grammar wants");
   g.mask_bytes += mask->words().size() * sizeof(uint64_t);

@@ -32,7 +32,8 @@ bool valid(const Json& s, const Json& v, const Json& root) {
   if (s.contains("type") && !type_is(s["type"])) return false;
   if (s.contains("const") && s["const"] != v) return false;
   if (s.contains("enum") && std::find(s["enum"].begin(), s["enum"].end(), v) == s["enum"].end()) return false;
-  if (s.contains("anyOf") && std::none_of(s["anyOf"].begin(), s["anyOf"].end(), [&](const Json& p) { return valid(p, v, root); }))
+  if (s.contains("anyOf") &&
+      std::none_of(s["anyOf"].begin(), s["anyOf"].end(), [&](const Json& p) { return valid(p, v, root); }))
     return false;
   if (v.is_number()) {
     const double x = v.get<double>();
@@ -42,9 +43,11 @@ bool valid(const Json& s, const Json& v, const Json& root) {
   }
   if (v.is_string()) {
     const std::string t = v.get<std::string>();
-    const auto length = static_cast<size_t>(std::count_if(t.begin(), t.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+    const auto length =
+        static_cast<size_t>(std::count_if(t.begin(), t.end(), [](char c) { return (c & 0xc0) != 0x80; }));
     if (length < s.value("minLength", size_t{0}) || length > s.value("maxLength", SIZE_MAX)) return false;
-    if (s.contains("pattern") && !std::regex_search(t, std::regex(s["pattern"].get<std::string>()))) return false;
+    if (s.contains("pattern") && !std::regex_search(t, std::regex(s["pattern"].get<std::string>())))
+      return false;
   }
   if (v.is_array()) {
     if (v.size() < s.value("minItems", size_t{0}) || v.size() > s.value("maxItems", SIZE_MAX)) return false;
@@ -61,7 +64,8 @@ bool valid(const Json& s, const Json& v, const Json& root) {
     for (const auto& [name, value] : v.items()) {
       const bool named = s.contains("properties") && s["properties"].contains(name);
       if (named && !valid(s["properties"][name], value, root)) return false;
-      if (!named && s.contains("additionalProperties") && !valid(s["additionalProperties"], value, root)) return false;
+      if (!named && s.contains("additionalProperties") && !valid(s["additionalProperties"], value, root))
+        return false;
     }
   }
   return true;
@@ -88,13 +92,16 @@ class RandomSchemas {
         return {{"type", "integer"}, {"minimum", low}, {"maximum", low + static_cast<int>(below(400))}};
       }
       case 2:
-        return {{"type", "number"}, {below(2) ? "minimum" : "exclusiveMinimum", static_cast<double>(below(40)) / 4 - 5}};
+        return {{"type", "number"},
+                {below(2) ? "minimum" : "exclusiveMinimum", static_cast<double>(below(40)) / 4 - 5}};
       case 3: {
         const uint64_t min = below(4);
         return {{"type", "string"}, {"minLength", min}, {"maxLength", min + below(9)}};
       }
       case 4:
-        return {{"type", "string"}, {"pattern", std::vector<const char*>{"^[a-c]+$", "^(ab|\\d{2})*$", "x\"?y", "^\\w{2,4}"}[below(4)]}};
+        return {{"type", "string"},
+                {"pattern",
+                 std::vector<const char*>{"^[a-c]+$", "^(ab|\\d{2})*$", "x\"?y", "^\\w{2,4}"}[below(4)]}};
       case 5:
         return {{"enum", {"a", "ab", 1, 12, nullptr, "é\"\n"}}};
       case 6:
@@ -105,10 +112,14 @@ class RandomSchemas {
         return {{"anyOf", {schema(depth - 1), schema(depth - 1), schema(depth - 1)}}};
       case 9: {
         const uint64_t min = below(3);
-        return {{"type", "array"}, {"items", schema(depth - 1)}, {"minItems", min}, {"maxItems", min + below(4)}};
+        return {
+            {"type", "array"}, {"items", schema(depth - 1)}, {"minItems", min}, {"maxItems", min + below(4)}};
       }
       case 10:
-        return {{"type", "array"}, {"prefixItems", {schema(depth - 1), schema(depth - 1)}}, {"items", schema(depth - 1)}, {"maxItems", 1 + below(4)}};
+        return {{"type", "array"},
+                {"prefixItems", {schema(depth - 1), schema(depth - 1)}},
+                {"items", schema(depth - 1)},
+                {"maxItems", 1 + below(4)}};
       case 11:
         return {{"$ref", "#/$defs/r"}};
       default: {
@@ -145,8 +156,8 @@ TEST(Matcher, WhatEndsByItselfIsValid) {
   EXPECT_GT(ended, 1000);
 }
 
-void expect_masks_are_right(const std::shared_ptr<const Grammar>& grammar, const std::shared_ptr<const TokenTrie>& trie,
-                            uint64_t seed) {
+void expect_masks_are_right(const std::shared_ptr<const Grammar>& grammar,
+                            const std::shared_ptr<const TokenTrie>& trie, uint64_t seed) {
   std::mt19937_64 random(seed);
   GrammarMatcher matcher(grammar, trie);
   std::string said;
@@ -171,14 +182,18 @@ TEST(Matcher, AMaskIsWhatCanBeAccepted) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
     expect_masks_are_right(Grammar::from_json_schema(RandomSchemas(seed).make().dump()), trie, seed);
     expect_masks_are_right(Grammar::json(), trie, seed);
-    expect_masks_are_right(Grammar::from_gbnf("root ::= e\ne ::= t ([-+] t)*\nt ::= [0-9]+ | \"(\" e \")\" | n\nn ::= \"a\" n \"b\" | \"ab\""), trie, seed);
+    expect_masks_are_right(
+        Grammar::from_gbnf(
+            "root ::= e\ne ::= t ([-+] t)*\nt ::= [0-9]+ | \"(\" e \")\" | n\nn ::= \"a\" n \"b\" | \"ab\""),
+        trie, seed);
     expect_masks_are_right(Grammar::from_regex("(a|ab|abc)*|.{0,5}日+"), trie, seed);
   }
 }
 
 TEST(Matcher, AnswersThatAreCutCanBeFinished) {
   const auto trie = test_trie();
-  const auto grammar = Grammar::from_json_schema(R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"},"maxItems":3}},"required":["a"]})");
+  const auto grammar = Grammar::from_json_schema(
+      R"({"type":"object","properties":{"a":{"type":"array","items":{"type":"integer"},"maxItems":3}},"required":["a"]})");
   GrammarMatcher matcher(grammar, trie);
   for (const char c : std::string(R"({"a":[1)")) {
     EXPECT_FALSE(matcher.is_complete());

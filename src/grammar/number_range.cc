@@ -72,8 +72,8 @@ ExprPtr fraction_from(const Decimal& d, size_t done, bool more) {
   if (rest.empty()) {
     // What has been said is the bound itself, so far.
     if (more && d.excluded)
-      all.push_back(sequence({repeat(text("0"), 0, static_cast<uint32_t>(left) / 2), digit('1', '9'),
-                              any(0, (left - 1) / 2)}));
+      all.push_back(sequence(
+          {repeat(text("0"), 0, static_cast<uint32_t>(left) / 2), digit('1', '9'), any(0, (left - 1) / 2)}));
     else if (more)
       all.push_back(any(1, left));
     else if (!d.excluded)
@@ -163,8 +163,8 @@ Decimal decimal_of(const Bound& b, std::string_view op) {
   const size_t point = digits.find('.');
   Decimal d;
   d.excluded = b.excluded;
-  check(x <= static_cast<double>(kMaxWhole) && digits.find('e') == std::string::npos, ErrorCode::kInvalidArgument, op,
-        "a bound of {} has more digits than are compared", b.value);
+  check(x <= static_cast<double>(kMaxWhole) && digits.find('e') == std::string::npos,
+        ErrorCode::kInvalidArgument, op, "a bound of {} has more digits than are compared", b.value);
   d.whole = static_cast<int64_t>(x);
   if (point != std::string::npos) d.fraction = digits.substr(point + 1);
   check(d.fraction.size() < kFraction, ErrorCode::kInvalidArgument, op,
@@ -179,7 +179,8 @@ ExprPtr integer_range(int64_t low, int64_t high) {
   high = std::min(high, kMaxWhole);
   std::vector<ExprPtr> all;
   if (low < 0 && low <= high)
-    if (const ExprPtr e = natural_range(std::max<int64_t>(1, -high), -low)) all.push_back(sequence({text("-"), e}));
+    if (const ExprPtr e = natural_range(std::max<int64_t>(1, -high), -low))
+      all.push_back(sequence({text("-"), e}));
   if (high >= 0 && low <= high)
     if (const ExprPtr e = natural_range(std::max<int64_t>(0, low), high)) all.push_back(e);
   return all.empty() ? nullptr : choice(std::move(all));
@@ -188,8 +189,8 @@ ExprPtr integer_range(int64_t low, int64_t high) {
 ExprPtr number_range(std::optional<Bound> low, std::optional<Bound> high, std::string_view op) {
   const Bound a = low.value_or(Bound{-static_cast<double>(kMaxWhole), false});
   const Bound b = high.value_or(Bound{static_cast<double>(kMaxWhole), false});
-  check(a.value < b.value || (a.value == b.value && !a.excluded && !b.excluded), ErrorCode::kInvalidArgument, op,
-        "no number is between {} and {}", a.value, b.value);
+  check(a.value < b.value || (a.value == b.value && !a.excluded && !b.excluded), ErrorCode::kInvalidArgument,
+        op, "no number is between {} and {}", a.value, b.value);
   std::vector<ExprPtr> all;
   const Decimal zero;
   if (a.value < 0)

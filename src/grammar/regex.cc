@@ -36,8 +36,8 @@ class Parser {
   Parser(std::string_view pattern, bool whole, std::string_view op) : p_(pattern), whole_(whole), op_(op) {}
 
   ExprPtr parse() {
-    check(p_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, op_, "the pattern has {} bytes, {} at most", p_.size(),
-          kMaxGrammarBytes);
+    check(p_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, op_, "the pattern has {} bytes, {} at most",
+          p_.size(), kMaxGrammarBytes);
     check(is_utf8(p_), ErrorCode::kInvalidArgument, op_, "the pattern is not UTF-8");
     ExprPtr all = alternatives(0);
     if (at_ < p_.size()) refuse("a ')' without its '('");
@@ -151,8 +151,8 @@ class Parser {
     if (!more() || p_[at_] < '0' || p_[at_] > '9') refuse("a count that is no number");
     for (; more() && p_[at_] >= '0' && p_[at_] <= '9'; ++at_) {
       n = n * 10 + static_cast<uint32_t>(p_[at_] - '0');
-      check(n <= kMaxCount, ErrorCode::kLimit, op_, "a repetition count at byte {} of the pattern is over {}", at_,
-            kMaxCount);
+      check(n <= kMaxCount, ErrorCode::kLimit, op_, "a repetition count at byte {} of the pattern is over {}",
+            at_, kMaxCount);
     }
     return n;
   }
@@ -219,7 +219,10 @@ class Parser {
   }
   uint32_t hex_digit() {
     const char c = more() ? p_[at_] : ' ';
-    const int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    const int v = c >= '0' && c <= '9'   ? c - '0'
+                  : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                  : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                         : -1;
     if (v < 0) refuse("an escape that wants hex digits");
     ++at_;
     return static_cast<uint32_t>(v);
@@ -251,7 +254,8 @@ class Parser {
     return inverted ? set.inverted() : set;
   }
   std::optional<uint32_t> member(CharSet& set) {
-    if (p_[at_] == '[' && at_ + 1 < p_.size() && p_[at_ + 1] == ':') refuse("named classes ([:...:]) are not supported:");
+    if (p_[at_] == '[' && at_ + 1 < p_.size() && p_[at_ + 1] == ':')
+      refuse("named classes ([:...:]) are not supported:");
     if (p_[at_] != '\\') return code_point();
     if (at_ + 1 < p_.size() && p_[at_ + 1] == 'b') return at_ += 2, '\b';
     return escape(set);

@@ -8,7 +8,8 @@ namespace uma::grammar {
 
 /// whole: the expression is for a text from beginning to end. Not whole: it may stand anywhere in a text, but
 /// where ^ and $ say otherwise. A text is `any` characters around it.
-/// throws InvalidArgument with the place: a syntax error; back references, look-around, flags, word boundaries
+/// throws InvalidArgument with the place: a syntax error; back references, look-around, flags, word
+/// boundaries
 ///        and classes of Unicode properties, by name.  Limit: nesting, repetition counts.
 ExprPtr parse_regex(std::string_view pattern, bool whole, std::string_view op);
 

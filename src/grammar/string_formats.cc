@@ -20,7 +20,8 @@ std::string pattern_of_format(std::string_view format) {
   if (format == "time") return time;
   if (format == "date-time") return date + "T" + time;
   if (format == "uuid") return "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
-  if (format == "email") return R"([A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@)" + label + R"((\.)" + label + "){1,8}";
+  if (format == "email")
+    return R"([A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@)" + label + R"((\.)" + label + "){1,8}";
   if (format == "ipv4") return octet + R"((\.)" + octet + "){3}";
   if (format == "hostname") return label + R"((\.)" + label + "){0,7}";
   return "";

@@ -32,10 +32,13 @@ inline std::shared_ptr<const TokenTrie> test_trie(bool with_bytes = true) {
     for (int b = 0; b < 256; ++b) add(std::string("<0x") + hex[b / 16] + hex[b % 16] + ">", TokenType::byte);
   }
   for (const char* piece :
-       {"{\"", "\":", "\": ", "\",", "\", \"", "\"}", "}", "{", "[", "]", "[]", "{}", "\"", "\\", "\\n", "\\u00", "true",
-        "false", "null", "tru", "name", "na", "me", "a", "b", "ab", "abc", " ", "  ", "\n", "\n  ", "0", "1", "12", "123",
-        "-", ".", "e", "00", "0.5", "é", "日本", "日", "},", "},{", "]}", "\"]", "\"a\":", "1,", ",2", "1}", "\"x", "x\"",
-        "x\",\"y", "2024-", "-01-", "T", "Z", "@", "the", "The ", "<tool_call>", "<tool", "</tool_call>"})
+       {"{\"",  "\":",         "\": ",  "\",",         "\", \"", "\"}",   "}",    "{",      "[",    "]",
+        "[]",   "{}",          "\"",    "\\",          "\\n",    "\\u00", "true", "false",  "null", "tru",
+        "name", "na",          "me",    "a",           "b",      "ab",    "abc",  " ",      "  ",   "\n",
+        "\n  ", "0",           "1",     "12",          "123",    "-",     ".",    "e",      "00",   "0.5",
+        "é",    "日本",        "日",    "},",          "},{",    "]}",    "\"]",  "\"a\":", "1,",   ",2",
+        "1}",   "\"x",         "x\"",   "x\",\"y",     "2024-",  "-01-",  "T",    "Z",      "@",    "the",
+        "The ", "<tool_call>", "<tool", "</tool_call>"})
     add(piece, TokenType::normal);
   for (const std::string& t : held->texts) data.tokens.push_back(t);
   data.scores.assign(data.tokens.size(), 0);
@@ -53,8 +56,8 @@ struct Drawn {
 };
 
 /// What a model says that knows nothing. Throws what the matcher throws.
-inline Drawn draw_text(const std::shared_ptr<const Grammar>& grammar, const std::shared_ptr<const TokenTrie>& trie,
-                       uint64_t seed, int max_tokens = 2000) {
+inline Drawn draw_text(const std::shared_ptr<const Grammar>& grammar,
+                       const std::shared_ptr<const TokenTrie>& trie, uint64_t seed, int max_tokens = 2000) {
   std::mt19937_64 random(seed);
   GrammarMatcher matcher(grammar, trie);
   Drawn out;

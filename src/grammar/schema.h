@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "grammar/expr.h"
+
 namespace uma::grammar {
 
 /// Properties keep their order.
@@ -17,6 +19,9 @@ inline constexpr char kSchemaOp[] = "json schema";
 /// Bounded in depth and size. Throws InvalidArgument, Limit.
 Schema parse_schema(std::string_view text);
 
+/// The values of a schema as rules (json_schema.cc). Throws InvalidArgument, Limit.
+ExprPtr compile_schema(const Schema& schema, Rules& rules);
+
 /// Refuses keywords that restrict and are not enforced, by name, and those that are unknown.
 void check_keywords(const Schema& schema, const std::string& path);
 /// A keyword that does not restrict: titles, descriptions, defaults.
@@ -28,7 +33,8 @@ bool restricts(const Schema& schema, std::initializer_list<std::string_view> but
 const Schema& follow_reference(const Schema& root, const std::string& reference, const std::string& path);
 
 /// What both allow. Throws InvalidArgument where that is no schema that we can write.
-Schema merge_schemas(const Schema& root, const Schema& a, const Schema& b, const std::string& path, int depth = 0);
+Schema merge_schemas(const Schema& root, const Schema& a, const Schema& b, const std::string& path,
+                     int depth = 0);
 
 /// Whether no value is one of both: by type, by constants, by a property that both require, or because one
 /// requires what the other has not.

@@ -1,4 +1,4 @@
-#include "grammar/schema_merge.h"
+#include "grammar/schema.h"
 
 #include <algorithm>
 #include <set>
@@ -14,15 +14,36 @@ constexpr int kMaxSchemaDepth = 64;
 constexpr int kMaxMergeDepth = 32;
 
 constexpr std::string_view kAnnotations[] = {
-    "title",   "description", "default",  "examples", "example",     "$schema",          "$id",
-    "id",      "$comment",    "readOnly", "writeOnly", "deprecated", "contentMediaType", "contentEncoding",
-    "$defs",   "definitions", "strict",   "nullable", "discriminator", "externalDocs"};
-constexpr std::string_view kEnforced[] = {
-    "type",          "enum",     "const",    "properties", "required",         "additionalProperties",
-    "items",         "prefixItems", "additionalItems", "minItems", "maxItems", "minLength",
-    "maxLength",     "pattern",  "format",   "minimum",    "maximum",          "exclusiveMinimum",
-    "exclusiveMaximum", "anyOf", "oneOf",    "allOf",      "$ref",             "minProperties",
-    "maxProperties", "uniqueItems", "multipleOf"};
+    "title", "description", "default",  "examples",  "example",       "$schema",          "$id",
+    "id",    "$comment",    "readOnly", "writeOnly", "deprecated",    "contentMediaType", "contentEncoding",
+    "$defs", "definitions", "strict",   "nullable",  "discriminator", "externalDocs"};
+constexpr std::string_view kEnforced[] = {"type",
+                                          "enum",
+                                          "const",
+                                          "properties",
+                                          "required",
+                                          "additionalProperties",
+                                          "items",
+                                          "prefixItems",
+                                          "additionalItems",
+                                          "minItems",
+                                          "maxItems",
+                                          "minLength",
+                                          "maxLength",
+                                          "pattern",
+                                          "format",
+                                          "minimum",
+                                          "maximum",
+                                          "exclusiveMinimum",
+                                          "exclusiveMaximum",
+                                          "anyOf",
+                                          "oneOf",
+                                          "allOf",
+                                          "$ref",
+                                          "minProperties",
+                                          "maxProperties",
+                                          "uniqueItems",
+                                          "multipleOf"};
 
 template <size_t N>
 bool is_one_of(const std::string_view (&list)[N], std::string_view word) {
@@ -54,7 +75,8 @@ std::vector<Schema> constants_of(const Schema& s) {
 }
 
 const Schema* resolved(const Schema& root, const Schema* s) {
-  for (int i = 0; i < kMaxMergeDepth && s->is_object() && s->contains("$ref") && (*s)["$ref"].is_string(); ++i)
+  for (int i = 0; i < kMaxMergeDepth && s->is_object() && s->contains("$ref") && (*s)["$ref"].is_string();
+       ++i)
     s = &follow_reference(root, (*s)["$ref"].get<std::string>(), "#");
   return s;
 }
@@ -85,7 +107,8 @@ Schema parse_schema(std::string_view text) {
   check(text.size() <= kMaxGrammarBytes, ErrorCode::kLimit, kSchemaOp, "the schema has {} bytes, {} at most",
         text.size(), kMaxGrammarBytes);
   const auto bound = [](int depth, Schema::parse_event_t, Schema&) {
-    check(depth <= kMaxSchemaDepth, ErrorCode::kLimit, kSchemaOp, "the schema nests over {} deep", kMaxSchemaDepth);
+    check(depth <= kMaxSchemaDepth, ErrorCode::kLimit, kSchemaOp, "the schema nests over {} deep",
+          kMaxSchemaDepth);
     return true;
   };
   try {
@@ -104,7 +127,8 @@ bool is_annotation(std::string_view keyword) {
 void check_keywords(const Schema& s, const std::string& path) {
   for (const auto& [key, value] : s.items()) {
     if (is_annotation(key) || is_one_of(kEnforced, key) || key.starts_with("x-")) {
-      if (key == "nullable" && value != false) refuse_schema(path, "\"nullable\" is not supported: list \"null\" as a type");
+      if (key == "nullable" && value != false)
+        refuse_schema(path, "\"nullable\" is not supported: list \"null\" as a type");
       if (key == "uniqueItems" && value != false) refuse_schema(path, "\"uniqueItems\" cannot be enforced");
       if (key == "multipleOf" && value != 1) refuse_schema(path, "\"multipleOf\" cannot be enforced");
       continue;
@@ -115,14 +139,16 @@ void check_keywords(const Schema& s, const std::string& path) {
 
 bool restricts(const Schema& s, std::initializer_list<std::string_view> but) {
   for (const auto& [key, value] : s.items())
-    if (!is_annotation(key) && !key.starts_with("x-") && std::find(but.begin(), but.end(), key) == but.end()) return true;
+    if (!is_annotation(key) && !key.starts_with("x-") && std::find(but.begin(), but.end(), key) == but.end())
+      return true;
   return false;
 }
 
 const Schema& follow_reference(const Schema& root, const std::string& reference, const std::string& path) {
   if (reference == "#") return root;
   if (!reference.starts_with("#/"))
-    refuse_schema(path, fmt::format("the reference \"{}\" does not lead into this schema (\"#/...\")", shown(reference)));
+    refuse_schema(path, fmt::format("the reference \"{}\" does not lead into this schema (\"#/...\")",
+                                    shown(reference)));
   const Schema* at = &root;
   for (size_t from = 2; from <= reference.size();) {
     const size_t slash = std::min(reference.find('/', from), reference.size());
@@ -143,7 +169,8 @@ const Schema& follow_reference(const Schema& root, const std::string& reference,
   return *at;
 }
 
-Schema merge_schemas(const Schema& root, const Schema& a_in, const Schema& b_in, const std::string& path, int depth) {
+Schema merge_schemas(const Schema& root, const Schema& a_in, const Schema& b_in, const std::string& path,
+                     int depth) {
   if (depth > kMaxMergeDepth) refuse_schema(path, "what is joined here refers to itself");
   const Schema *pa = resolved(root, &a_in), *pb = resolved(root, &b_in);
   if (pa->is_boolean()) return *pa == true ? *pb : *pa;
@@ -157,7 +184,9 @@ Schema merge_schemas(const Schema& root, const Schema& a_in, const Schema& b_in,
     return merge_schemas(root, *to, rest, path, depth + 1);
   };
   const Schema a = with_siblings(a_in, pa), b = with_siblings(b_in, pb);
-  const auto closes = [](const Schema& s) { return s.contains("additionalProperties") && s["additionalProperties"] != true; };
+  const auto closes = [](const Schema& s) {
+    return s.contains("additionalProperties") && s["additionalProperties"] != true;
+  };
   const auto inside = [](const Schema& small, const Schema& large) {
     if (!small.contains("properties")) return true;
     for (const auto& [name, value] : small["properties"].items())
@@ -178,8 +207,9 @@ Schema merge_schemas(const Schema& root, const Schema& a_in, const Schema& b_in,
       mine = merged_types(a, b, path);
     } else if (key == "properties" && mine.is_object() && value.is_object()) {
       for (const auto& [name, schema] : value.items())
-        mine[name] = mine.contains(name) ? merge_schemas(root, mine[name], schema, path + "/properties/" + name, depth + 1)
-                                         : schema;
+        mine[name] = mine.contains(name)
+                         ? merge_schemas(root, mine[name], schema, path + "/properties/" + name, depth + 1)
+                         : schema;
     } else if (key == "required" && mine.is_array() && value.is_array()) {
       for (const Schema& name : value)
         if (std::find(mine.begin(), mine.end(), name) == mine.end()) mine.push_back(name);
@@ -228,9 +258,11 @@ bool are_apart(const Schema& root, const Schema& a_in, const Schema& b_in, int d
       return true;
   // Objects of a schema with properties are made of these only, so one that requires others is not met.
   const auto misses_of = [&](const Schema& s, const Schema& other) {
-    if (properties(s).empty() || (s.contains("additionalProperties") && s["additionalProperties"] != false)) return false;
+    if (properties(s).empty() || (s.contains("additionalProperties") && s["additionalProperties"] != false))
+      return false;
     for (const auto& [name, schema] : properties(other).items())
-      if (requires_property(other, name) && !requires_property(s, name) && !properties(s).contains(name)) return true;
+      if (requires_property(other, name) && !requires_property(s, name) && !properties(s).contains(name))
+        return true;
     return false;
   };
   return misses_of(a, b) && misses_of(b, a);
