@@ -353,7 +353,14 @@ class Compiler {
     std::vector<Property> all;
     const auto add = [&](const std::string& name, const Schema& schema, bool is_required) {
       const std::string key = Schema(name).dump();
-      if (schema == false && !is_required) return;
+      if (schema == false && !is_required) {
+        if (extra != false)
+          refuse_schema(path,
+                        fmt::format("the forbidden property \"{}\" beside \"additionalProperties\" cannot "
+                                    "be enforced",
+                                    shown(name)));
+        return;
+      }
       ExprPtr value = compile(schema, path + "/properties/" + name);
       all.push_back({name, sequence({text(key), JsonValues::colon(), value}), is_required});
     };

@@ -1,6 +1,7 @@
 #include "grammar/plain.h"
 
 #include <algorithm>
+#include <span>
 #include <vector>
 
 #include "text/utf8.h"
@@ -21,7 +22,7 @@ struct Bytes {
 /// Characters of several bytes (Unicode, table 3-7): the first byte, and those that follow it.
 struct Form {
   Bytes bytes[4];
-  int size;
+  size_t size;
 };
 constexpr Bytes kMore{0x80, 0xbf};
 constexpr Form kForms[] = {{{{0xc2, 0xdf}, kMore}, 2},
@@ -47,7 +48,7 @@ class Search {
       if (!reach(configs_.step(config, byte))) return false;
     }
     for (const Form& form : kForms)
-      if (!follow(config, form, 0)) return false;
+      if (!follow(config, {form.bytes, form.size})) return false;
     return true;
   }
   std::vector<ConfigId> found;
@@ -58,15 +59,15 @@ class Search {
     if (std::find(found.begin(), found.end(), config) == found.end()) found.push_back(config);
     return found.size() <= kMaxConfigs;
   }
-  bool follow(ConfigId config, const Form& form, int i) {
+  bool follow(ConfigId config, std::span<const Bytes> bytes) {
     if (config == kDead) return false;
-    if (i == form.size) return reach(config);
+    if (bytes.empty()) return reach(config);
     int known = -1;
-    for (int b = form.bytes[i].first; b <= form.bytes[i].last; ++b) {
+    for (int b = bytes[0].first; b <= bytes[0].last; ++b) {
       const auto byte = static_cast<uint8_t>(b);
       if (automaton_.class_of[byte] == known) continue;
       known = automaton_.class_of[byte];
-      if (!follow(configs_.step(config, byte), form, i + 1)) return false;
+      if (!follow(configs_.step(config, byte), bytes.subspan(1))) return false;
     }
     return true;
   }
