@@ -86,7 +86,7 @@ TEST(ServeConstraints, EveryDialectAndStreamed) {
     EXPECT_EQ(r.status, 200) << r.body;
     return r.json()["choices"][0]["text"].get<std::string>();
   };
-  EXPECT_TRUE(Grammar::from_regex("[a-c]{3}(x|y)")->matches(text_of(R"("guided_regex":"[a-c]{3}(x|y)")")));
+  EXPECT_TRUE(Grammar::from_regex("[a-c]{3}(x|y)")->matches(text_of(R"j("guided_regex":"[a-c]{3}(x|y)")j")));
   const std::string greeting = text_of(R"("grammar":"root ::= \"yes\" | \"no\"")");
   EXPECT_TRUE(greeting == "yes" || greeting == "no") << greeting;
   expect_fits(text_of(std::string(R"("guided_json":)") + kSchema));
