@@ -53,6 +53,11 @@ std::string judge_name(std::string& name) {
   return name.empty() ? "takes a name, not ''" : "";
 }
 
+std::string judge_format(std::string& format) {
+  return format == "json" ? ""
+                          : fmt::format("takes json, not '{}'; --json-schema takes a schema's file", format);
+}
+
 // A device that gives answers: null computes nothing, and its arrays have no memory to read.
 std::string judge_device(std::string& name) {
   try {
@@ -136,6 +141,17 @@ void add_run(CLI::App& app, RunOptions& o) {
       "before in the text");
   app.add_option("--stop", o.stop, "end the answer before this text; may be given several times")
       ->allow_extra_args(false);
+  CLI::Option_group* held = app.add_option_group("what the answer is held to, token by token");
+  held->add_option("--format", o.format, "json: the answer is a JSON object")
+      ->check(CLI::Validator(judge_format, ""));
+  held->add_option("--json-schema", o.schema_file, "the answer is JSON that this file's schema allows")
+      ->check(CLI::Validator(judge_name, ""));
+  held->add_option("--grammar", o.grammar_file,
+                   "the answer is a text of this file's grammar (GBNF, as llama.cpp has it)")
+      ->check(CLI::Validator(judge_name, ""));
+  held->add_option("--regex", o.regex, "the answer matches this regular expression from beginning to end")
+      ->check(CLI::Validator(judge_name, ""));
+  held->require_option(0, 1);
   app.add_option("--template", o.template_file, "use this Jinja chat template instead of the model's")
       ->check(CLI::Validator(judge_name, ""));
   app.add_flag("--raw", o.raw, "give the prompt to the model byte for byte, without a chat template");
@@ -148,7 +164,8 @@ void add_run(CLI::App& app, RunOptions& o) {
       "Examples:\n"
       "  uma run qwen2.5-coder:0.5b \"Explain zero-copy memory in two sentences.\"\n"
       "  git diff | uma run qwen2.5-coder:0.5b - --system \"Write a commit message.\"\n"
-      "  uma run ./model.gguf --temp 0 --max-tokens 64 --json \"2 + 2 =\"");
+      "  uma run ./model.gguf --temp 0 --max-tokens 64 --json \"2 + 2 =\"\n"
+      "  uma run qwen2.5-coder:0.5b --json-schema person.json \"Who wrote Faust?\"");
 }
 
 void add_serve(CLI::App& app, ServeOptions& o) {

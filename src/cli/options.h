@@ -49,6 +49,7 @@ struct RunOptions : Common {
   std::string draft;                    // a smaller model that guesses
   int64_t ctx = 0;                      // 0: the model's, at most kDefaultContext
   std::vector<std::string> stop;
+  std::string format, schema_file, grammar_file, regex;  // at most one: what the answer is held to
   std::string template_file;
   bool raw = false;
   Precision precision;

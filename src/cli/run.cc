@@ -103,8 +103,16 @@ void judge_flags(const RunOptions& o) {
     Sampler(generate_options(o).sampling, INT32_MAX);
     StopMatcher(o.stop);
   } catch (const Error& e) {
+    if (e.code() == ErrorCode::kIo || e.code() == ErrorCode::kNotFound) throw;
     throw UsageError("run", e.message());
   }
+}
+
+std::shared_ptr<const Grammar> grammar_of(const RunOptions& o) {
+  if (!o.format.empty()) return Grammar::json();
+  if (!o.schema_file.empty()) return Grammar::from_json_schema(read_file(o.schema_file));
+  if (!o.grammar_file.empty()) return Grammar::from_gbnf(read_file(o.grammar_file));
+  return o.regex.empty() ? nullptr : Grammar::from_regex(o.regex);
 }
 
 }  // namespace
@@ -125,6 +133,7 @@ GenerateOptions generate_options(const RunOptions& o) {
   s.seed = o.seed ? *o.seed : random_seed() >> 11;
   options.max_tokens = o.max_tokens;
   options.stop = o.stop;
+  options.grammar = grammar_of(o);
   options.guesses = o.guess > 0 || o.draft.empty() ? o.guess : kDraftGuesses;
   return options;
 }

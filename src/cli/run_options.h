@@ -7,7 +7,8 @@
 
 namespace uma::cli {
 
-/// The engine's options for these flags. Throws InvalidArgument for a --logit-bias that is not ID=VALUE.
+/// The engine's options for these flags. Throws InvalidArgument for a --logit-bias that is not ID=VALUE, and
+/// what reading and compiling a schema, grammar or expression throws.
 GenerateOptions generate_options(const RunOptions& options);
 
 /// Says on stderr why an answer ended where a reader could not see it.

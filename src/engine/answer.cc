@@ -13,9 +13,11 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
                const GenerateOptions& options, int64_t context)
     : model_(std::move(model)),
       sampler_(options.sampling, model_->config().vocab_size),
-      detokenizer_(*model_->vocabulary->tokenizer),
+      // Under a grammar no control token comes that it did not ask for.
+      detokenizer_(*model_->vocabulary->tokenizer, options.grammar != nullptr),
       stops_(options.stop),
       on_text_(options.on_text),
+      on_call_(options.on_call),
       max_tokens_(options.max_tokens),
       room_(context - static_cast<int64_t>(prompt.size()) + 1),
       ignore_eos_(options.ignore_eos) {
@@ -25,23 +27,43 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
         "guesses must be 0 to {}, not {}", kMaxGuesses, options.guesses);
   check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
         prompt.size(), context);
+  if (options.tools) tools_.emplace(*options.tools);
+  if (options.grammar) grammar_.emplace(options.grammar, TokenTrie::of(model_->vocabulary->tokenizer));
   for (const int32_t token : prompt) sampler_.accept(token);
   result_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());
 }
 
-void Answer::emit(const std::string& text) {
+void Answer::emit(std::string_view text) {
+  if (!tools_) return emit_text(std::string(text));
+  ToolCallReader::Parts parts = tools_->put(text);
+  emit_text(parts.text);
+  for (ToolCall& call : parts.calls) {
+    if (on_call_) on_call_(call);
+    result_.tool_calls.push_back(std::move(call));
+  }
+}
+
+void Answer::emit_text(const std::string& text) {
   if (text.empty()) return;
   result_.text += text;
   if (on_text_) on_text_(text);
 }
 
+int32_t Answer::sample(std::span<const float> logits) {
+  if (!grammar_) return sampler_.sample(logits);
+  return sampler_.sample(logits, grammar_->mask().get());
+}
+
 std::optional<StopReason> Answer::accept(int32_t token) {
   if (size() == max_tokens_) return StopReason::length;
-  if (!ignore_eos_ && model_->vocabulary->ends_answer(token)) return StopReason::eos;
+  if ((!ignore_eos_ || grammar_) && model_->vocabulary->ends_answer(token)) return StopReason::eos;
+  if (grammar_) grammar_->accept(token);
   sampler_.accept(token);
   result_.tokens.push_back(token);
   emit(stops_.put(detokenizer_.put(token)));
   if (stops_.matched()) return StopReason::stop;
+  // Only the end can come: the model need not be asked for it.
+  if (grammar_ && grammar_->is_finished()) return StopReason::eos;
   if (size() == max_tokens_) return StopReason::length;
   if (size() == room_) return StopReason::context;
   return {};
@@ -52,6 +74,7 @@ GenerateResult Answer::finish(StopReason reason) {
     emit(stops_.put(detokenizer_.flush()));
     if (!stops_.matched()) emit(stops_.flush());
   }
+  if (tools_) emit_text(tools_->flush());
   result_.stop_reason = reason;
   if (stops_.matched()) {
     result_.stop_reason = StopReason::stop;

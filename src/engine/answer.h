@@ -8,6 +8,7 @@
 
 #include "engine/generate.h"
 #include "engine/stop.h"
+#include "grammar/matcher.h"
 #include "text/tokenizer.h"
 
 namespace uma {
@@ -20,8 +21,9 @@ class Answer {
   Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prompt, const GenerateOptions& options,
          int64_t context);
 
-  /// The next token for the logits of what was read so far. Throws what Sampler::sample throws.
-  int32_t sample(std::span<const float> logits) { return sampler_.sample(logits); }
+  /// The next token for the logits of what was read so far. Throws what Sampler::sample and
+  /// GrammarMatcher::mask throw.
+  int32_t sample(std::span<const float> logits);
   /// Takes a token that was drawn: gives its text to on_text, and says why the answer ends, if it does. If
   /// it does not, the token is to be run.
   std::optional<StopReason> accept(int32_t token);
@@ -32,14 +34,18 @@ class Answer {
   GenerateTimings& timings() { return result_.timings; }
 
  private:
-  void emit(const std::string& text);
+  void emit(std::string_view text);
+  void emit_text(const std::string& text);
   int64_t size() const { return static_cast<int64_t>(result_.tokens.size()); }
 
   std::shared_ptr<const Model> model_;
   Sampler sampler_;
   Detokenizer detokenizer_;
   StopMatcher stops_;
+  std::optional<GrammarMatcher> grammar_;
+  std::optional<ToolCallReader> tools_;
   std::function<void(std::string_view)> on_text_;
+  std::function<void(const ToolCall&)> on_call_;
   int64_t max_tokens_, room_;  // room_: tokens of the answer after which the context is full
   bool ignore_eos_;
   GenerateResult result_;

@@ -12,6 +12,8 @@
 
 #include "engine/reader.h"
 #include "engine/sampler.h"
+#include "engine/tool_calls.h"
+#include "grammar/grammar.h"
 #include "models/open.h"
 
 namespace uma {
@@ -40,7 +42,12 @@ struct GenerateOptions {
   /// The answer ends before the first of them; text that may be the beginning of one is held back until it
   /// is known. Empty strings are refused.
   std::vector<std::string> stop;
-  bool ignore_eos = false;  // for measurements
+  /// The language that the answer is held to: it ends by itself only as a whole text of it, and any other
+  /// end cuts one short. nullptr: any text.
+  std::shared_ptr<const Grammar> grammar;
+  /// Calls are taken out of the text, where the answer is held to a tool_grammar of this style.
+  std::optional<ToolStyle> tools;
+  bool ignore_eos = false;  // for measurements; a grammar's end ends the answer all the same
   /// Tokens of the answer that are guessed, from repetitions in the text or by a draft model, and checked by
   /// the model together with the next one; 0: none. The answer is the same, token for token.
   int64_t guesses = 0;  // up to kMaxGuesses
@@ -50,6 +57,8 @@ struct GenerateOptions {
   std::function<void(int64_t done, int64_t total)> on_prompt;
   /// Gets the answer as it comes, in whole UTF-8 characters.
   std::function<void(std::string_view text)> on_text;
+  /// Gets each call once it is whole.
+  std::function<void(const ToolCall& call)> on_call;
 };
 
 struct GenerateTimings {
@@ -69,7 +78,8 @@ struct GenerateTimings {
 };
 
 struct GenerateResult {
-  std::string text;             // without the stop string
+  std::string text;  // without the stop string, and without calls
+  std::vector<ToolCall> tool_calls;
   std::vector<int32_t> tokens;  // as drawn, without the token that ended the answer
   StopReason stop_reason = StopReason::eos;
   std::string stop_string;  // the one that came up

@@ -118,6 +118,43 @@ TEST(Generate, StopsAtMaxTokensWithoutRunningTheLast) {
   EXPECT_EQ(f.generate().stop_reason, StopReason::length);
 }
 
+TEST(Generate, AGrammarHoldsTheAnswerAndEndsIt) {
+  Fixture f("hello");
+  f.options.grammar = Grammar::from_regex("[a-z]{3}[?!]");
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "hel!");  // the lower of the two that fit
+  EXPECT_EQ(r.stop_reason, StopReason::eos);
+  EXPECT_EQ(f.network->calls.size(), 4u);  // nobody is asked what comes after the end
+  f.options.ignore_eos = true;
+  EXPECT_EQ(f.generate().text, "hel!");
+  f.options.max_tokens = 2;
+  EXPECT_EQ(f.generate().text, "he");
+  f.options.max_tokens = -1;
+  f.options.grammar = Grammar::from_regex("[a-z]+");  // may end, and does where the model wants to
+  EXPECT_EQ(f.generate().text, "hello");
+  f.options.grammar = Grammar::from_regex("(hel)*");
+  f.options.guesses = 4;
+  f.options.max_tokens = 12;
+  const GenerateResult guessed = f.generate();
+  f.options.guesses = 0;
+  EXPECT_EQ(guessed.tokens, f.generate().tokens);
+}
+
+TEST(Generate, CallsAreTakenOutOfTheText) {
+  Fixture f("Sure.\n<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 12}}</tool_call>");
+  f.options.tools = ToolStyle::tagged;
+  const char* schema = R"({"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]})";
+  f.options.grammar = tool_grammar(ToolStyle::tagged, {{"f", schema}}, false, true);
+  std::vector<std::string> called;
+  f.options.on_call = [&](const ToolCall& call) { called.push_back(call.name + call.arguments); };
+  const GenerateResult r = f.generate();
+  EXPECT_EQ(r.text, "Sure.");
+  EXPECT_EQ(f.streamed, "Sure.");
+  EXPECT_EQ(called, (std::vector<std::string>{R"(f{"a":12})"}));
+  ASSERT_EQ(r.tool_calls.size(), 1u);
+  EXPECT_EQ(r.stop_reason, StopReason::eos);
+}
+
 TEST(Generate, StopStringsEndTheTextBeforeThem) {
   Fixture f("one\nUser: two");
   f.options.stop = {"\nUser:", "nothing"};

@@ -24,7 +24,7 @@ std::vector<int32_t> PromptMaker::conversation(std::span<const ChatMessage> mess
     return plain(text, false);
   }
   std::vector<ChatMessage> repaired;  // a template takes UTF-8 only
-  for (const ChatMessage& m : messages) repaired.push_back({m.role, utf8_repaired(m.content)});
+  for (const ChatMessage& m : messages) repaired.push_back({m.role, utf8_repaired(m.content), m.fields_json});
   return plain(template_->render(repaired, {.bos_token = bos_, .eos_token = eos_, .extra_json = extra_json}),
                true);
 }

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "grammar/matcher.h"
 
 namespace uma {
 namespace {
@@ -35,6 +36,19 @@ void check_options(const SamplingOptions& o, int64_t vocab_size) {
   }
 }
 
+/// What the mask does not allow, and what it does not know, as vocabularies are shorter than some models'
+/// logits.
+void forbid_others(const TokenMask& mask, std::vector<float>& scores) {
+  const std::vector<uint64_t>& words = mask.words();
+  for (size_t i = 0; i < scores.size(); i += 64) {
+    const uint64_t word = i / 64 < words.size() ? words[i / 64] : 0;
+    if (word == ~uint64_t{0}) continue;
+    const size_t end = std::min<size_t>(64, scores.size() - i);
+    for (size_t j = 0; j < end; ++j)
+      if ((word >> j & 1) == 0) scores[i + j] = -INFINITY;
+  }
+}
+
 /// Ties go to the lower token, so that the order is the same on every machine.
 constexpr auto kLikelier = [](const auto& a, const auto& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.token < b.token);
@@ -57,10 +71,10 @@ Sampler::Sampler(SamplingOptions options, int64_t vocab_size)
   check_options(options_, vocab_size);
 }
 
-int32_t Sampler::sample(std::span<const float> logits) {
+int32_t Sampler::sample(std::span<const float> logits, const TokenMask* mask) {
   // As large as the vocabulary, and of no use between two tokens: hundreds of samplers share it.
   thread_local std::vector<float> scores;
-  load(logits, scores);
+  load(logits, mask, scores);
   const bool greedy = options_.temperature == 0;
   const auto all = static_cast<int64_t>(scores.size());
   keep_largest(scores, static_cast<size_t>(greedy                ? 1
@@ -76,7 +90,7 @@ int32_t Sampler::sample(std::span<const float> logits) {
 }
 
 /// Copies the logits and applies what changes single ones.
-void Sampler::load(std::span<const float> logits, std::vector<float>& scores) const {
+void Sampler::load(std::span<const float> logits, const TokenMask* mask, std::vector<float>& scores) const {
   check(static_cast<int64_t>(logits.size()) == vocab_size_, ErrorCode::kInvalidArgument, kOp,
         "got {} logits for a vocabulary of {}", logits.size(), vocab_size_);
   int nan = 0;
@@ -85,6 +99,7 @@ void Sampler::load(std::span<const float> logits, std::vector<float>& scores) co
         "the logits hold a NaN (the first for token {}): the model's weights or its activations are broken",
         std::find_if(logits.begin(), logits.end(), [](float x) { return x != x; }) - logits.begin());
   scores.assign(logits.begin(), logits.end());
+  if (mask) forbid_others(*mask, scores);
   for (const auto& [token, bias] : options_.logit_bias) scores[static_cast<size_t>(token)] += bias;
   for (const auto& [token, count] : counts_) {
     float& score = scores[static_cast<size_t>(token)];

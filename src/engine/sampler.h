@@ -10,6 +10,8 @@
 
 namespace uma {
 
+class TokenMask;
+
 /// Names, meanings and defaults are llama.cpp's.
 struct SamplingOptions {
   float temperature = 0.8f;     // 0: the largest logit, always the same answer
@@ -29,9 +31,10 @@ class Sampler {
   /// Throws InvalidArgument naming the option and its rule.
   Sampler(SamplingOptions options, int64_t vocab_size);
 
-  /// The next token. Throws InvalidArgument if the number of logits is not the vocabulary's, or if a logit
-  /// is NaN, or none is finite: the model's numbers are broken and no answer would be honest.
-  int32_t sample(std::span<const float> logits);
+  /// The next token, one of those that the mask allows where there is one. Throws InvalidArgument if the
+  /// number of logits is not the vocabulary's, or if a logit is NaN, or none is finite: the model's numbers
+  /// are broken and no answer would be honest.
+  int32_t sample(std::span<const float> logits, const TokenMask* mask = nullptr);
   /// Counts a token, of the prompt or of the answer, as recent.
   void accept(int32_t token);
   /// Forgets all tokens and starts the draws again.
@@ -45,7 +48,7 @@ class Sampler {
     float logit;
   };
   /// scores: the logits after bias and penalties.
-  void load(std::span<const float> logits, std::vector<float>& scores) const;
+  void load(std::span<const float> logits, const TokenMask* mask, std::vector<float>& scores) const;
   void keep_largest(const std::vector<float>& scores, size_t k);
   void keep_top_p();
   void keep_min_p();

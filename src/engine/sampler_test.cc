@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "grammar/matcher.h"
 
 namespace uma {
 namespace {
@@ -47,6 +48,35 @@ TEST(Sampler, GreedyTakesTheLargestAndTheFirstOfEquals) {
   Sampler sampler(greedy(), 4);
   EXPECT_EQ(sampler.sample(std::vector<float>{1, 3, 2, 3}), 1);
   EXPECT_EQ(sampler.sample(std::vector<float>{-kInf, -5, -4, -kInf}), 2);
+}
+
+TEST(Sampler, AMaskForbidsWhateverElseIsSaid) {
+  TokenMask mask(70);
+  mask.allow(3);
+  mask.allow(69);
+  std::vector<float> logits(72, 1);  // two more than the vocabulary has tokens
+  logits[0] = 9;
+  logits[3] = -2;
+  logits[69] = -1;
+  logits[71] = 8;
+  Sampler likeliest(greedy(), 72);
+  EXPECT_EQ(likeliest.sample(logits, &mask), 69);
+  EXPECT_EQ(likeliest.sample(logits), 0);
+  SamplingOptions hot = plain();
+  hot.temperature = 50;
+  hot.repeat_penalty = 0.5;
+  hot.logit_bias = {{0, 90}};
+  Sampler drawing(hot, 72);
+  std::map<int32_t, int> counts;
+  for (int i = 0; i < 400; ++i) {
+    const int32_t token = drawing.sample(logits, &mask);
+    drawing.accept(token);
+    ++counts[token];
+  }
+  EXPECT_EQ(counts.size(), 2u);
+  EXPECT_GT(counts[3], 50);
+  hot.logit_bias = {{3, -kInf}, {69, -kInf}};
+  EXPECT_THROW(Sampler(hot, 72).sample(logits, &mask), Error);
 }
 
 TEST(Sampler, DrawsFollowTheProbabilities) {

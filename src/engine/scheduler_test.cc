@@ -393,6 +393,34 @@ TEST(Scheduler, LimitsAndStopsAreThoseOfASession) {
   EXPECT_THROW((void)scheduler.submit(std::move(mute)), Error);
 }
 
+TEST(Scheduler, AGrammarHoldsAnAnswerInCompanyAsAlone) {
+  Fixture f;
+  const auto grammar = Grammar::from_json_schema(
+      R"({"type":"array","items":{"type":"integer","minimum":0,"maximum":99},"minItems":3,"maxItems":6})");
+  std::vector<ScheduledRequest> requests;
+  std::vector<std::vector<int32_t>> expected;
+  for (int i = 0; i < 6; ++i) {
+    requests.push_back(Fixture::request(i, 5 + i, 200));
+    if (i % 3 != 0) requests.back().options.grammar = grammar;
+    expected.push_back(f.alone(requests.back()));
+  }
+  Scheduler scheduler(f.model);
+  std::vector<Pending> pending;
+  for (const auto& r : requests) pending.push_back(Fixture::submit(scheduler, r));
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const auto result = pending[i].get().result;
+    EXPECT_EQ(result.tokens, expected[i]);
+    EXPECT_TRUE(!requests[i].options.grammar || grammar->matches(result.text)) << result.text;
+  }
+  // What this vocabulary cannot spell ends that answer only.
+  auto odd = Fixture::request(1, 5, 20);
+  odd.options.grammar = grammar;
+  odd.options.sampling.logit_bias.assign(1, {0, 0});
+  for (int32_t t = 0; t < 288; ++t) odd.options.sampling.logit_bias.emplace_back(t, -INFINITY);
+  EXPECT_TRUE(Fixture::submit(scheduler, odd).get().error != nullptr);
+  EXPECT_EQ(Fixture::submit(scheduler, requests[1]).get().result.tokens, expected[1]);
+}
+
 TEST(Scheduler, ItsEndEndsEveryRequest) {
   Fixture f;
   std::vector<Pending> pending;

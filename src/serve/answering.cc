@@ -2,6 +2,7 @@
 
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace uma::serve {
 
@@ -9,7 +10,8 @@ namespace uma::serve {
 /// scheduler's own thread.
 struct Answering::State {
   struct Choice {
-    std::string text;  // not taken yet
+    std::string text;             // not taken yet
+    std::vector<ToolCall> calls;  // no more
     std::optional<GenerateResult> result;
     Ticket ticket;
   };
@@ -28,6 +30,12 @@ struct Answering::State {
     choices[i].text += text;
     pending += text.size();
     if (pending > max_pending && !held) hold(true);
+    if (wake) wake();
+  }
+  void put_call(size_t i, const ToolCall& call) {
+    if (!streamed) return;
+    std::lock_guard lock(mutex);
+    choices[i].calls.push_back(call);
     if (wake) wake();
   }
   void done(size_t i, GenerateResult result, const std::exception_ptr& error) {
@@ -52,7 +60,10 @@ struct Answering::State {
 };
 
 Answering::Answering(AnswerWork work)
-    : state_(std::make_shared<State>()), work_(std::move(work)), told_(work_.choices.size()) {
+    : state_(std::make_shared<State>()),
+      work_(std::move(work)),
+      told_(work_.choices.size()),
+      called_(work_.choices.size()) {
   // One lock over all of them: a choice that is answered at once finds the tickets of the others.
   std::lock_guard lock(state_->mutex);
   state_->streamed = work_.streamed;
@@ -63,6 +74,7 @@ Answering::Answering(AnswerWork work)
     for (size_t i = 0; i < work_.choices.size(); ++i) {
       ScheduledRequest& request = work_.choices[i];
       request.options.on_text = [state = state_, i](std::string_view text) { state->put(i, text); };
+      request.options.on_call = [state = state_, i](const ToolCall& call) { state->put_call(i, call); };
       request.on_done = [state = state_, i, metrics = work_.metrics](GenerateResult result,
                                                                      const std::exception_ptr& error) {
         if (metrics && !error) metrics->add(result.timings);
@@ -96,7 +108,8 @@ bool Answering::has_more() const {
   if (!work_.streamed) return false;
   const auto& choices = state_->choices;
   for (size_t i = 0; i < choices.size(); ++i)
-    if (!choices[i].text.empty() || (choices[i].result && !told_[i])) return true;
+    if (!choices[i].text.empty() || !choices[i].calls.empty() || (choices[i].result && !told_[i]))
+      return true;
   return false;
 }
 
@@ -110,6 +123,7 @@ Answering::Output Answering::take() {
     State::Choice& c = state_->choices[i];
     if (!c.text.empty()) out.bytes += format.piece(i, c.text);
     c.text.clear();
+    for (const ToolCall& call : std::exchange(c.calls, {})) out.bytes += format.call(i, called_[i]++, call);
     if (state_->failure || !c.result || told_[i]) continue;
     out.bytes += format.choice_end(i, *c.result);
     told_[i] = true;

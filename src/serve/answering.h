@@ -24,6 +24,8 @@ class AnswerFormat {
   virtual std::string_view type() const = 0;
   virtual std::string begin() { return {}; }
   virtual std::string piece(size_t choice, std::string_view text) = 0;
+  /// A tool's call; index counts those of one choice. A dialect that takes no tools gets none.
+  virtual std::string call(size_t, size_t, const ToolCall&) { return {}; }
   virtual std::string choice_end(size_t choice, const GenerateResult& result) = 0;
   virtual std::string end(std::span<const GenerateResult> results) = 0;
   virtual std::string error(const Failure& failure) = 0;
@@ -78,7 +80,8 @@ class Answering {
   std::shared_ptr<State> state_;
   AnswerWork work_;
   bool begun_ = false;
-  std::vector<bool> told_;  // choices whose end has been sent
+  std::vector<bool> told_;      // choices whose end has been sent
+  std::vector<size_t> called_;  // calls of each choice that have been sent
 };
 
 using Reply = std::variant<HttpReply, std::unique_ptr<Answering>>;

@@ -34,6 +34,39 @@ Json parse_object(std::string_view body) {
   }
 }
 
+std::string_view field_text(std::string_view object, std::string_view name) {
+  // The JSON is valid, so only strings and brackets are looked at.
+  std::string_view found;
+  size_t at = object.find('{') + 1;
+  const auto skip_string = [&] {
+    for (++at; object[at] != '"'; ++at)
+      if (object[at] == '\\') ++at;
+    ++at;
+  };
+  while (true) {
+    at = object.find_first_of("\"}", at);
+    if (object[at] == '}') return found;
+    const size_t key = at;
+    skip_string();
+    const bool ours = Json::parse(object.substr(key, at - key)) == name;
+    at = object.find_first_not_of(" \t\r\n", object.find(':', at) + 1);
+    const size_t value = at;
+    for (int depth = 0; at < object.size();) {
+      const char c = object[at];
+      if (c == '"') {
+        skip_string();
+        continue;
+      }
+      if (depth == 0 && (c == ',' || c == '}')) break;
+      depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+      ++at;
+    }
+    if (!ours) continue;
+    found = object.substr(value, at - value);
+    found = found.substr(0, found.find_last_not_of(" \t\r\n") + 1);
+  }
+}
+
 std::string dump(const OrderedJson& json) {
   return json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }

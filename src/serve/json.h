@@ -19,6 +19,10 @@ inline constexpr size_t kMaxJsonValues = 500'000;
 /// double holds, more depth or values than above.
 Json parse_object(std::string_view body);
 
+/// The text of a field of an object that is valid JSON, with its fields in their order; "" where there is
+/// none. Of several of one name the last, as in parse_object.
+std::string_view field_text(std::string_view object, std::string_view name);
+
 /// One line; what is not UTF-8 shows as U+FFFD.
 std::string dump(const OrderedJson& json);
 

@@ -8,6 +8,7 @@
 #include "models/open.h"
 #include "serve/clock.h"
 #include "serve/json.h"
+#include "serve/random_id.h"
 #include "serve/service.h"
 
 namespace uma::serve {
@@ -66,8 +67,6 @@ void read_options(const Fields& body, AnswerRequest& request) {
 
 /// What this server does not do yet is said, and never left out silently.
 void refuse_missing(const Fields& body, const std::string& model) {
-  body.refuse_if_set("tools", fmt::format("\"{}\" does not support tools: this server does not yet", model));
-  body.refuse_if_set("format", "structured output (\"format\") is not supported yet");
   body.refuse_if_set("images", fmt::format("\"{}\" does not support images", model));
   body.refuse_if_set("suffix",
                      fmt::format("\"{}\" does not support insert: this server does not yet", model));
@@ -78,11 +77,12 @@ void refuse_missing(const Fields& body, const std::string& model) {
   for (const char* name : {"truncate", "shift"}) body.flag(name);  // nothing is ever cut silently
 }
 
-AnswerRequest read_common(const Fields& body) {
+AnswerRequest read_common(const Fields& body, std::string_view text) {
   AnswerRequest request;
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "model is required", "model");
   refuse_missing(body, request.model);
+  request.constraint = read_format(body, text);
   request.streamed = body.flag("stream").value_or(true);
   request.keep_alive = read_keep_alive(body);
   if (const Json* think = body.find("think"); think && *think == false) {
@@ -98,6 +98,12 @@ AnswerRequest read_common(const Fields& body) {
   return request;
 }
 
+OrderedJson call_json(size_t index, const ToolCall& call) {
+  return {{"id", random_id("call_")},
+          {"function",
+           {{"index", index}, {"name", call.name}, {"arguments", OrderedJson::parse(call.arguments)}}}};
+}
+
 /// The two ways to word an answer differ in where its text stands.
 class OllamaFormat final : public AnswerFormat {
  public:
@@ -106,13 +112,21 @@ class OllamaFormat final : public AnswerFormat {
 
   std::string_view type() const override { return "application/x-ndjson"; }
   std::string piece(size_t, std::string_view text) override { return dump(chunk(text, false)) + "\n"; }
+  std::string call(size_t, size_t index, const ToolCall& call) override {
+    OrderedJson json = chunk("", false);
+    json["message"]["tool_calls"] = OrderedJson::array({call_json(index, call)});
+    return dump(json) + "\n";
+  }
   std::string choice_end(size_t, const GenerateResult&) override { return {}; }
   std::string end(std::span<const GenerateResult> results) override {
     return dump(finished("", results[0])) + "\n";
   }
   std::string error(const Failure& failure) override { return ollama_refusal(failure).body + "\n"; }
   std::string whole(std::span<const GenerateResult> results) override {
-    return dump(finished(results[0].text, results[0]));
+    OrderedJson json = finished(results[0].text, results[0]);
+    for (size_t i = 0; i < results[0].tool_calls.size(); ++i)
+      json["message"]["tool_calls"].push_back(call_json(i, results[0].tool_calls[i]));
+    return dump(json);
   }
   HttpReply refusal(const Failure& failure) override { return ollama_refusal(failure); }
 
@@ -172,7 +186,8 @@ Reply load_only(Service& service, const AnswerRequest& request, bool chat) {
 Reply generate(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body);
+  AnswerRequest request = read_common(body, http.body);
+  body.refuse_if_set("tools", "\"tools\" need a conversation: /api/chat");
   const std::string prompt = body.text("prompt").value_or(""), system = body.text("system").value_or("");
   const bool raw = body.flag("raw").value_or(false);
   if (raw && !system.empty())
@@ -191,13 +206,11 @@ ChatMessage read_message(const Json& json, const std::string& model) {
   if (!json.is_object()) throw ApiError(400, "a message must be of type object", "messages");
   const Fields m(json);
   m.refuse_if_set("images", fmt::format("\"{}\" does not support images", model));
-  m.refuse_if_set("tool_calls", "tool calls in messages are not supported yet");
-  m.refuse_if_set("tool_name", "tool results in messages are not supported yet");
   m.text("thinking");  // of earlier turns: templates leave it out
-  ChatMessage message{ascii_lower(m.text("role").value_or("")), m.text("content").value_or("")};
-  if (message.role == "tool")
-    throw ApiError(400, "tool results in messages are not supported yet", "messages");
-  if (message.role != "system" && message.role != "user" && message.role != "assistant")
+  ChatMessage message{ascii_lower(m.text("role").value_or("")), m.text("content").value_or(""),
+                      read_message_calls(json)};
+  if (message.role != "system" && message.role != "user" && message.role != "assistant" &&
+      message.role != "tool")
     throw ApiError(400,
                    fmt::format("role '{}' is not one of system, user, assistant, tool", shown(message.role)),
                    "messages");
@@ -207,7 +220,8 @@ ChatMessage read_message(const Json& json, const std::string& model) {
 Reply chat(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body);
+  AnswerRequest request = read_common(body, http.body);
+  request.tools = read_tools(body, http.body);
   const Json* messages = body.find("messages");
   if (messages && !messages->is_array()) body.refuse("messages", "must be of type array");
   if (!messages || messages->empty()) return load_only(service, request, true);

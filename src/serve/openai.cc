@@ -20,7 +20,13 @@ std::string event(const OrderedJson& json) {
 
 const char* finish_reason(const GenerateResult& result) {
   const bool cut = result.stop_reason == StopReason::length || result.stop_reason == StopReason::context;
-  return cut ? "length" : "stop";
+  return cut ? "length" : result.tool_calls.empty() ? "stop" : "tool_calls";
+}
+
+OrderedJson call_json(const ToolCall& call) {
+  return {{"id", random_id("call_")},
+          {"type", "function"},
+          {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
 }
 
 /// The choices of one prompt share its tokens.
@@ -61,6 +67,12 @@ class OpenAiFormat final : public AnswerFormat {
   std::string piece(size_t choice, std::string_view text) override {
     return event(chunk(choice, chat_ ? OrderedJson{{"content", text}} : OrderedJson(text), nullptr));
   }
+  /// A call comes whole, as Ollama's do: it is valid only once it is.
+  std::string call(size_t choice, size_t index, const ToolCall& call) override {
+    OrderedJson json{{"index", index}};
+    json.update(call_json(call));
+    return event(chunk(choice, {{"tool_calls", OrderedJson::array({json})}}, nullptr));
+  }
   std::string choice_end(size_t choice, const GenerateResult& result) override {
     return event(chunk(choice, chat_ ? OrderedJson::object() : OrderedJson(""), finish_reason(result)));
   }
@@ -84,6 +96,9 @@ class OpenAiFormat final : public AnswerFormat {
       OrderedJson choice{{"index", i}};
       if (chat_) {
         choice["message"] = {{"role", "assistant"}, {"content", results[i].text}, {"refusal", nullptr}};
+        if (results[i].text.empty() && !results[i].tool_calls.empty()) choice["message"]["content"] = nullptr;
+        for (const ToolCall& call : results[i].tool_calls)
+          choice["message"]["tool_calls"].push_back(call_json(call));
       } else {
         choice["text"] = results[i].text;
       }
@@ -138,13 +153,7 @@ void read_logit_bias(const Fields& body, SamplingOptions& s) {
 
 /// What this server does not do yet is said, and never left out silently.
 void refuse_missing(const Fields& body) {
-  for (const char* name : {"tools", "functions"}) body.refuse_if_set(name, "tools are not supported yet");
-  const Json* choice = body.find("tool_choice");
-  if (choice && *choice != "none" && *choice != "auto")
-    body.refuse("tool_choice", "needs tools, which are not supported yet");
-  const Json* format = body.find("response_format");
-  if (format && !(format->is_object() && format->value("type", Json()) == "text"))
-    body.refuse("response_format", "is not supported yet, but for {\"type\":\"text\"}");
+  body.refuse_if_set("functions", "\"functions\" is not supported: use \"tools\"");
   for (const char* name : {"logprobs", "top_logprobs"})
     if (const Json* value = body.find(name); value && *value != false && *value != 0)
       body.refuse(name, "is not supported yet");
@@ -155,11 +164,12 @@ void refuse_missing(const Fields& body) {
     if (m != "text") body.refuse("modalities", "may hold \"text\" only");
 }
 
-AnswerRequest read_common(const Fields& body) {
+AnswerRequest read_common(const Fields& body, std::string_view text) {
   AnswerRequest request;
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "you must provide a model parameter", "model");
   refuse_missing(body);
+  request.constraint = read_response_format(body, text);
   SamplingOptions& s = request.options.sampling;
   s.temperature = static_cast<float>(body.number("temperature", 0, 2).value_or(1));
   s.top_p = static_cast<float>(body.number("top_p", 0, 1).value_or(1));
@@ -211,14 +221,11 @@ ChatMessage read_message(const Json& json) {
   if (!json.is_object()) throw ApiError(400, "a message must be of type object", "messages");
   const Fields m(json);
   const std::string role = m.text("role").value_or("");
-  m.refuse_if_set("tool_calls", "tool calls in messages are not supported yet");
-  if (role == "tool" || role == "function")
-    throw ApiError(400, "tool results in messages are not supported yet", "messages");
-  if (role != "system" && role != "developer" && role != "user" && role != "assistant")
-    throw ApiError(400,
-                   fmt::format("role '{}' is not one of system, developer, user, assistant", shown(role)),
-                   "messages");
-  return {role == "developer" ? "system" : role, read_content(m)};
+  if (role != "system" && role != "developer" && role != "user" && role != "assistant" && role != "tool")
+    throw ApiError(
+        400, fmt::format("role '{}' is not one of system, developer, user, assistant, tool", shown(role)),
+        "messages");
+  return {role == "developer" ? "system" : role, read_content(m), read_message_calls(json)};
 }
 
 Reply answer(Service& service, const Fields& body, const AnswerRequest& request, bool chat) {
@@ -231,7 +238,8 @@ Reply answer(Service& service, const Fields& body, const AnswerRequest& request,
 Reply chat_completions(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body);
+  AnswerRequest request = read_common(body, http.body);
+  request.tools = read_tools(body, http.body);
   const Json* messages = body.find("messages");
   if (!messages || !messages->is_array()) body.refuse("messages", "must be of type array");
   if (messages->empty()) body.refuse("messages", "must hold a message");
@@ -270,7 +278,8 @@ std::vector<Prompt> read_prompts(const Fields& body) {
 Reply completions(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body);
+  AnswerRequest request = read_common(body, http.body);
+  body.refuse_if_set("tools", "tools need a conversation: /v1/chat/completions");
   request.prompts = read_prompts(body);
   const auto best_of = body.integer("best_of", 0, kMaxChoices);
   if (best_of && *best_of > 1 && *best_of != request.choices) body.refuse("best_of", "is not supported yet");

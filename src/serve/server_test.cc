@@ -143,8 +143,9 @@ TEST(ServeOllama, RefusesInItsWords) {
   refused(with(R"("options":{"stop":[""]})"), 400, "stop string is empty");
   refused(with(R"("keep_alive":"soon")"), 400, "keep_alive");
   refused(with(R"("stream":1)"), 400, R"("stream" must be of type boolean)");
-  refused(with(R"("format":"json")"), 400, "structured output");
-  refused(with(R"("tools":[{"type":"function"}])"), 400, "does not support tools");
+  refused(with(R"("format":"yaml")"), 400, R"("format" must be "json" or a JSON schema)");
+  refused(with(R"("format":{"type":"strin"})"), 400, "the type \"strin\" is unknown");
+  refused(with(R"("tools":7)"), 400, "tools");
   refused(with(R"("think":true)"), 400, "does not support thinking");
   refused(with(R"("think":7)"), 400, "think");
   refused(with(R"("images":["x"])"), 400, "images");
@@ -246,7 +247,8 @@ TEST(ServeOpenAi, ModelsAndRefusals) {
   refused(R"("max_tokens":-1)", "max_tokens");
   refused(R"("tools":[{}])", "tools");
   refused(R"("tool_choice":"required")", "tool_choice");
-  refused(R"("response_format":{"type":"json_object"})", "response_format");
+  refused(R"("response_format":{"type":"xml"})", "response_format");
+  refused(R"("response_format":{"type":"json_schema"})", "response_format");
   refused(R"("logprobs":true)", "logprobs");
   refused(R"("logit_bias":{"x":1})", "logit_bias");
   refused(R"("logit_bias":{"1":1000})", "logit_bias");

@@ -10,6 +10,7 @@
 
 #include "serve/answering.h"
 #include "serve/api.h"
+#include "serve/constraint.h"
 #include "serve/library.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
@@ -25,6 +26,7 @@ struct Service {
   Library library;
   Metrics metrics;
   Pool pool;
+  GrammarCache grammars;
   std::string version;
   std::atomic<bool> closing{false};
 };
@@ -54,6 +56,8 @@ struct AnswerRequest {
   std::vector<ChatMessage> messages;  // a conversation
   std::vector<Prompt> prompts;        // or prompts
   std::string template_json;          // further variables of the chat template, or ""
+  Constraint constraint;              // what the answer's text is held to
+  Tools tools;                        // that the model may call
   GenerateOptions options;            // the seed is the first choice's; the others count on from it
   int64_t choices = 1;                // for each prompt
   int64_t context = 0;                // tokens; 0: the server's

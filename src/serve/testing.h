@@ -182,6 +182,25 @@ class TestServer {
     return path.string();
   }
 
+  /// A model file with a chat template; the metadata grows by a multiple of the tensors' alignment.
+  std::string with_template(const std::string& model, std::string source) const {
+    std::ifstream in(model, std::ios::binary);
+    std::string bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+    const std::string key = "tokenizer.chat_template";
+    const auto number = [](auto n) { return std::string(reinterpret_cast<const char*>(&n), sizeof n); };
+    while ((8 + key.size() + 4 + 8 + source.size() + 4) % 32 != 0) source += ' ';
+    source.insert(source.find_last_not_of(' ') + 1, "{#");
+    source += "#}";
+    uint64_t entries = 0;
+    std::memcpy(&entries, bytes.data() + 16, sizeof entries);
+    bytes.replace(16, 8, number(entries + 1));
+    bytes.insert(24, number(uint64_t{key.size()}) + key + number(uint32_t{8}) +
+                         number(uint64_t{source.size()}) + source);
+    const std::filesystem::path path = folder / "template.gguf";
+    std::ofstream(path, std::ios::binary) << bytes;
+    return path.string();
+  }
+
   uint16_t port() const { return server->port(); }
   Client::Response ask(const std::string& method, const std::string& path, const std::string& body = "",
                        const std::string& headers = "") const {

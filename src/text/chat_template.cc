@@ -57,6 +57,12 @@ std::string ChatTemplate::render(std::span<const ChatMessage> messages, const Ch
     const auto message = in.make<DictObj>();
     message->set(in, in.str("role"), text(m.role, "a message's role"));
     message->set(in, in.str("content"), text(m.content, "a message's content"));
+    if (!m.fields_json.empty()) {
+      const Value fields = jinja::from_json(in, m.fields_json);
+      check(fields.is(jinja::Kind::kDict), ErrorCode::kFormat, "template",
+            "fields_json must be a JSON object");
+      for (const auto& e : fields.as<DictObj>().entries) message->set(in, e.key, e.value);
+    }
     list.emplace_back(message);
   }
   const auto all = in.make<DictObj>();

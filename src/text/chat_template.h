@@ -15,6 +15,8 @@ namespace uma {
 struct ChatMessage {
   std::string role;  // "system", "user", "assistant", "tool"
   std::string content;
+  /// Further fields as the text of a JSON object ("" for none): tool_calls, tool_call_id, name.
+  std::string fields_json;
 };
 
 /// What a template may cost. A template comes out of a file that a stranger made, and so do the variables:

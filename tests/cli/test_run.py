@@ -1,4 +1,5 @@
 """uma run PROMPT."""
+import json
 import signal
 import time
 
@@ -40,6 +41,30 @@ class Run(CliTest):
         self.assertLess(drawn["seed"], 1 << 53)
         self.assertEqual(self.answer(*draw, "--seed", str(drawn["seed"]))["tokens"], drawn["tokens"])
         self.assertEqual(self.answer(*draw, "--seed", str(2**64 - 1))["seed"], 2**64 - 1)
+
+    def test_an_answer_is_held_to_what_it_is_asked_for(self):
+        hot = ("--temp", "5", "--top-k", "0", "--min-p", "0", "--top-p", "1", "--max-tokens", "200")
+        for seed in range(3):
+            self.assertRegex(self.answer("x", *hot, "--seed", str(seed), "--regex", "[a-c]{2}(x|yz)")["text"],
+                             r"\A[a-c]{2}(x|yz)\Z")
+        schema = self.write("schema.json", json.dumps(
+            {"type": "object", "properties": {"n": {"type": "integer", "maximum": 9, "minimum": 1}}, "required": ["n"]}))
+        answer = self.answer("x", *hot, "--json-schema", schema)
+        self.assertIn(json.loads(answer["text"])["n"], range(1, 10))
+        self.assertEqual(answer["stop_reason"], "eos")
+        grammar = self.write("g.gbnf", 'root ::= "yes" | "no"')
+        self.assertIn(self.answer("x", *hot, "--grammar", grammar)["text"], ("yes", "no"))
+        self.assertTrue(self.answer("x", *hot, "--format", "json")["text"].startswith("{"))
+        guessed = ("ababab", "--temp", "0", "--regex", "(ab)*c", "--max-tokens", "40")
+        self.assertEqual(self.answer(*guessed, "--guess", "5")["tokens"], self.answer(*guessed)["tokens"])
+
+    def test_a_form_that_cannot_be_held_to_is_refused(self):
+        self.fails("run", TINY, "x", "--format", "yaml", code=2, saying="takes json")
+        self.fails("run", TINY, "x", "--regex", "(?=a)", code=2, saying="look-around")
+        self.fails("run", TINY, "x", "--json-schema", self.write("s.json", '{"not": {}}'), code=2, saying='"not"')
+        self.fails("run", TINY, "x", "--grammar", self.write("g", "root ::= root"), code=2, saying="left recursion")
+        self.fails("run", TINY, "x", "--grammar", "/no/such/file", saying="cannot be opened")
+        self.fails("run", TINY, "x", "--regex", "a", "--format", "json", code=2)
 
     def test_guesses_change_nothing_but_time(self):
         for sampling in (("--temp", "0"), ("--temp", "3", "--seed", "4")):

@@ -25,6 +25,17 @@ REAL = os.environ.get("UMA_TEST_MODEL_QWEN25_CODER", "")
 MODEL = REAL or str(ROOT / "tests" / "golden" / "models" / "qwen2.gguf")
 MESSAGES = [{"role": "system", "content": "Answer in one word."}, {"role": "user", "content": "Capital of France?"}]
 
+PERSON = {"type": "object", "additionalProperties": False, "required": ["name", "age"],
+          "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer", "minimum": 0, "maximum": 150}}}
+WEATHER = {"type": "function", "function": {
+    "name": "get_weather", "description": "The weather in a city",
+    "parameters": {"type": "object", "required": ["city"], "properties": {"city": {"type": "string", "maxLength": 20}}}}}
+
+
+def check_person(text):
+    person = json.loads(text)
+    assert list(person) == ["name", "age"] and isinstance(person["name"], str) and 0 <= person["age"] <= 150, text
+
 
 def setUpModule():
     global process, url, home
@@ -73,12 +84,47 @@ class OpenAI(unittest.TestCase):
         self.assertEqual([m.id for m in self.client.models.list()], ["m:latest"])
         self.assertEqual(self.client.models.retrieve("m:latest").id, "m:latest")
 
+    def test_a_schema_is_kept_to(self):
+        ask = {**self.ask, "messages": [{"role": "user", "content": "Invent a person."}], "max_tokens": 150}
+        form = {"type": "json_schema", "json_schema": {"name": "person", "strict": True, "schema": PERSON}}
+        reply = self.client.chat.completions.create(**{**ask, "temperature": 1, "seed": 3}, response_format=form)
+        check_person(reply.choices[0].message.content)
+        if REAL:
+            reply = self.client.chat.completions.create(**ask, response_format={"type": "json_object"})
+            self.assertIsInstance(json.loads(reply.choices[0].message.content), dict)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.client.chat.completions.create(**ask, response_format={
+                "type": "json_schema", "json_schema": {"name": "x", "schema": {"not": {}}}})
+        self.assertIn("not", str(e.exception))
+
+    @unittest.skipUnless(REAL, "the tiny model has no template that takes tools")
+    def test_tools(self):
+        messages = [{"role": "user", "content": "What is the weather in Paris?"}]
+        ask = {"model": "m", "temperature": 0, "max_tokens": 200, "tools": [WEATHER]}
+        choice = self.client.chat.completions.create(**ask, messages=messages, tool_choice="required").choices[0]
+        self.assertEqual(choice.finish_reason, "tool_calls")
+        call = choice.message.tool_calls[0]
+        self.assertEqual(call.function.name, "get_weather")
+        self.assertIn("Paris", json.loads(call.function.arguments)["city"])
+        stream = self.client.chat.completions.create(**ask, messages=messages, tool_choice="required", stream=True)
+        deltas = [c.choices[0].delta.tool_calls for c in stream if c.choices and c.choices[0].delta.tool_calls]
+        self.assertEqual("".join(d[0].function.arguments or "" for d in deltas), call.function.arguments)
+        messages += [choice.message, {"role": "tool", "tool_call_id": call.id, "content": "18 degrees, rain"}]
+        # What so small a model makes of the result is its own affair; that it was given it is not.
+        before = self.client.chat.completions.create(**ask, messages=messages[:1], tool_choice="none")
+        said = self.client.chat.completions.create(**ask, messages=messages, tool_choice="none")
+        self.assertIsNone(said.choices[0].message.tool_calls)
+        self.assertGreater(said.usage.prompt_tokens, before.usage.prompt_tokens + 20)
+        auto = self.client.chat.completions.create(**ask, messages=messages[:1]).choices[0]
+        for call in auto.message.tool_calls or []:
+            json.loads(call.function.arguments)
+
     def test_errors_are_its_exceptions(self):
         with self.assertRaises(openai.NotFoundError) as e:
             self.client.chat.completions.create(**{**self.ask, "model": "none"})
         self.assertEqual(e.exception.code, "model_not_found")
         with self.assertRaises(openai.BadRequestError) as e:
-            self.client.chat.completions.create(**self.ask, tools=[{"type": "function", "function": {"name": "f"}}])
+            self.client.chat.completions.create(**self.ask, tools=[{"type": "search"}])
         self.assertEqual(e.exception.param, "tools")
         long = [{"role": "user", "content": "word " * 40000}]
         with self.assertRaises(openai.BadRequestError) as e:
@@ -121,6 +167,20 @@ class Ollama(unittest.TestCase):
         if REAL:
             self.assertIn("Paris", whole.message.content)
 
+    def test_a_schema_is_kept_to_and_tools_are_called(self):
+        said = self.client.chat("m", [{"role": "user", "content": "Invent a person."}], format=PERSON, options={"seed": 1})
+        check_person(said.message.content)
+        with self.assertRaises(ollama.ResponseError) as e:
+            self.client.chat("m", MESSAGES, format={"type": "odd"})
+        self.assertEqual(e.exception.status_code, 400)
+        if not REAL:
+            return
+        said = self.client.chat("m", [{"role": "user", "content": "What is the weather in Paris? Use the tool."}],
+                                tools=[WEATHER], options={"temperature": 0})
+        for call in said.message.tool_calls or []:
+            self.assertEqual(call.function.name, "get_weather")
+            self.assertIsInstance(call.function.arguments["city"], str)
+
     def test_generate(self):
         whole = self.client.generate("m", "1, 2, 3,", raw=True, options=self.options)
         parts = list(self.client.generate("m", "1, 2, 3,", raw=True, options=self.options, stream=True))
@@ -143,7 +203,7 @@ class Ollama(unittest.TestCase):
             self.client.chat("m", MESSAGES, options={"num_predict": -9})
         self.assertEqual(e.exception.status_code, 400)
         with self.assertRaises(ollama.ResponseError) as e:
-            list(self.client.chat("m", MESSAGES, format="json", stream=True))
+            list(self.client.chat("m", MESSAGES, format={"not": {}}, stream=True))
         self.assertEqual(e.exception.status_code, 400)
 
 
