@@ -75,18 +75,34 @@ class Bpe final : public Tokenizer {
   std::unique_ptr<Tables> build() const {
     auto t = std::make_unique<Tables>(rule_);
     t->map.reserve(data_.tokens.size() + 256 + data_.merges.size() / 8);
-    for (int32_t id = 0; id < size(); ++id) t->map.insert(token(id), id);
-    // What most of the time goes into: three look-ups a merge, each a cache miss.
-    struct Symbols {
-      int32_t left, right, joined;
-    };
-    std::vector<Symbols> known(data_.merges.size());
+    // Most of the time goes into waiting for memory, so look-ups are made in bulk: see TokenMap.
+    constexpr int32_t kBulk = 16;
+    for (int32_t first = 0; first < size(); first += kBulk) {
+      const int32_t count = std::min(kBulk, static_cast<int32_t>(size()) - first);
+      uint64_t hashes[kBulk];
+      for (int32_t i = 0; i < count; ++i) t->map.ask_for_slot(hashes[i] = t->map.hash(token(first + i)));
+      for (int32_t i = 0; i < count; ++i) t->map.insert(token(first + i), first + i, hashes[i]);
+    }
+    std::vector<std::array<int32_t, 3>> known(data_.merges.size());  // left, right, joined
     parallel_ranges(std::ssize(known), 4096, [&](int64_t begin, int64_t end) {
-      std::string joined;
-      for (auto rank = static_cast<size_t>(begin); rank < static_cast<size_t>(end); ++rank) {
-        const auto [left, right] = halves(data_.merges[rank]);
-        joined.assign(left).append(right);
-        known[rank] = {t->map.find(left), t->map.find(right), t->map.find(joined)};
+      std::string joined[kBulk];
+      std::string_view texts[kBulk][3];
+      uint64_t hashes[kBulk][3];
+      for (auto first = static_cast<size_t>(begin); first < static_cast<size_t>(end); first += kBulk) {
+        const size_t count = std::min<size_t>(kBulk, static_cast<size_t>(end) - first);
+        for (size_t i = 0; i < count; ++i) {
+          const auto [left, right] = halves(data_.merges[first + i]);
+          joined[i].assign(left).append(right);
+          const std::string_view all[3] = {left, right, joined[i]};
+          for (size_t j = 0; j < 3; ++j) {
+            texts[i][j] = all[j];
+            t->map.ask_for_slot(hashes[i][j] = t->map.hash(all[j]));
+          }
+        }
+        for (size_t i = 0; i < count; ++i)
+          for (size_t j = 0; j < 3; ++j) t->map.ask_for_text(hashes[i][j]);
+        for (size_t i = 0; i < count; ++i)
+          for (size_t j = 0; j < 3; ++j) known[first + i][j] = t->map.find(texts[i][j], hashes[i][j]);
       }
     });
     int32_t next = static_cast<int32_t>(size());
@@ -105,6 +121,8 @@ class Bpe final : public Tokenizer {
     }
     t->pairs.reserve(data_.merges.size());
     for (size_t rank = 0; rank < known.size(); ++rank) {
+      if (const size_t ahead = rank + kBulk; ahead < known.size())
+        t->pairs.ask_for_slot(PairMap::pair(known[ahead][0], known[ahead][1]));
       auto [a, b, whole] = known[rank];
       if (a < 0 || b < 0 || whole < 0) {
         const auto [left, right] = halves(data_.merges[rank]);

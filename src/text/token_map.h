@@ -40,18 +40,25 @@ class TokenMap {
     mask_ = slots - 1;
     slots_.assign(slots, Slot{});
   }
+  /// For look-ups in bulk, whose time is waiting for memory: first all hashes, with their slots asked for;
+  /// then their texts; then the look-ups.
+  uint64_t hash(std::string_view text) const { return hash_bytes(text, key_); }
+  void ask_for_slot(uint64_t hash) const { __builtin_prefetch(&slots_[hash & mask_]); }
+  void ask_for_text(uint64_t hash) const { __builtin_prefetch(slots_[hash & mask_].data); }
+
   /// False if the text is there already. Texts are under 4 GiB, and live as long as the map.
-  bool insert(std::string_view text, int32_t id) {
-    size_t i = hash_bytes(text, key_) & mask_;
+  bool insert(std::string_view text, int32_t id) { return insert(text, id, hash(text)); }
+  bool insert(std::string_view text, int32_t id, uint64_t hash) {
+    size_t i = hash & mask_;
     for (; slots_[i].id >= 0; i = (i + 1) & mask_)
       if (slots_[i].text() == text) return false;
     slots_[i] = {text.data(), static_cast<uint32_t>(text.size()), id};
     return true;
   }
   /// -1 where there is none.
-  int32_t find(std::string_view text) const {
-    if (slots_.empty()) return -1;
-    for (size_t i = hash_bytes(text, key_) & mask_; slots_[i].id >= 0; i = (i + 1) & mask_)
+  int32_t find(std::string_view text) const { return slots_.empty() ? -1 : find(text, hash(text)); }
+  int32_t find(std::string_view text, uint64_t hash) const {
+    for (size_t i = hash & mask_; slots_[i].id >= 0; i = (i + 1) & mask_)
       if (slots_[i].text() == text) return slots_[i].id;
     return -1;
   }
@@ -85,6 +92,7 @@ class PairMap {
     mask_ = slots - 1;
     slots_.assign(slots, Slot{});
   }
+  void ask_for_slot(uint64_t pair) const { __builtin_prefetch(&slots_[place(pair)]); }
   void insert(const Slot& entry) {
     size_t i = place(entry.pair);
     for (; slots_[i].pair != kEmpty; i = (i + 1) & mask_)
