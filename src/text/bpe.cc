@@ -76,13 +76,8 @@ class Bpe final : public Tokenizer {
     auto t = std::make_unique<Tables>(rule_);
     t->map.reserve(data_.tokens.size() + 256 + data_.merges.size() / 8);
     // Most of the time goes into waiting for memory, so look-ups are made in bulk: see TokenMap.
-    constexpr int32_t kBulk = 16;
-    for (int32_t first = 0; first < size(); first += kBulk) {
-      const int32_t count = std::min(kBulk, static_cast<int32_t>(size()) - first);
-      uint64_t hashes[kBulk];
-      for (int32_t i = 0; i < count; ++i) t->map.ask_for_slot(hashes[i] = t->map.hash(token(first + i)));
-      for (int32_t i = 0; i < count; ++i) t->map.insert(token(first + i), first + i, hashes[i]);
-    }
+    constexpr size_t kBulk = 16;
+    t->map.insert_all(static_cast<int32_t>(size()), [&](int32_t id) { return token(id); });
     std::vector<std::array<int32_t, 3>> known(data_.merges.size());  // left, right, joined
     parallel_ranges(std::ssize(known), 4096, [&](int64_t begin, int64_t end) {
       std::string joined[kBulk];

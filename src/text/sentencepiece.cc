@@ -25,8 +25,7 @@ class SentencePiece final : public Tokenizer {
     add_bos_ = true;
     add_space_prefix_ = true;
     map_.reserve(data_.tokens.size());
-    for (int32_t id = 0; id < size(); ++id)
-      map_.insert(token(id), id);       // of several with one text, the first
+    map_.insert_all(static_cast<int32_t>(size()), [&](int32_t id) { return token(id); });
     for (size_t b = 0; b < 256; ++b) {  // a vocabulary without byte tokens may spell the byte itself
       const char c = static_cast<char>(b);
       bytes_[b] = map_.find(fmt::format("<0x{:02X}>", b));

@@ -55,6 +55,17 @@ class TokenMap {
     slots_[i] = {text.data(), static_cast<uint32_t>(text.size()), id};
     return true;
   }
+  /// text_of(id) for every id in [0, n); of several ids with one text, the first.
+  template <class TextOf>
+  void insert_all(int32_t n, TextOf text_of) {
+    constexpr int32_t kBulk = 16;
+    for (int32_t first = 0; first < n; first += kBulk) {
+      const int32_t count = n - first < kBulk ? n - first : kBulk;
+      uint64_t hashes[kBulk];
+      for (int32_t i = 0; i < count; ++i) ask_for_slot(hashes[i] = hash(text_of(first + i)));
+      for (int32_t i = 0; i < count; ++i) insert(text_of(first + i), first + i, hashes[i]);
+    }
+  }
   /// -1 where there is none.
   int32_t find(std::string_view text) const { return slots_.empty() ? -1 : find(text, hash(text)); }
   int32_t find(std::string_view text, uint64_t hash) const {
