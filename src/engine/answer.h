@@ -21,7 +21,7 @@ class Answer {
          int64_t context);
 
   /// The next token for the logits of what was read so far. Throws what Sampler::sample throws.
-  int32_t sample(std::span<const float> logits) { return sampler_.sample(logits); }
+  int32_t sample(std::span<const float> logits);
   /// Takes a token that was drawn: gives its text to on_text, and says why the answer ends, if it does. If
   /// it does not, the token is to be run.
   std::optional<StopReason> accept(int32_t token);
@@ -32,7 +32,9 @@ class Answer {
   GenerateTimings& timings() { return result_.timings; }
 
  private:
+  std::string decode(int32_t token);
   void emit(const std::string& text);
+  void release_logprobs(bool partly);
   int64_t size() const { return static_cast<int64_t>(result_.tokens.size()); }
 
   std::shared_ptr<const Model> model_;
@@ -42,6 +44,11 @@ class Answer {
   std::function<void(std::string_view)> on_text_;
   int64_t max_tokens_, room_;  // room_: tokens of the answer after which the context is full
   bool ignore_eos_;
+  std::optional<int64_t> top_logprobs_;
+  std::function<void(const TokenLogprob&)> on_logprob_;
+  TokenLogprob drawn_;  // the last token that was drawn, where that is wanted
+  LogprobQueue logprobs_;
+  size_t decoded_bytes_ = 0;  // of text, held back or not
   GenerateResult result_;
 };
 
