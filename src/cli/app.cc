@@ -202,6 +202,17 @@ void add_serve(CLI::App& app, ServeOptions& o) {
   app.add_option("--allow-host", o.allowed_hosts,
                  "a name of this machine that Host headers may have; may be given several times")
       ->allow_extra_args(false);
+  app.add_flag("--keys", o.keys, "whoever asks needs an API key: see uma keys")->envname("UMA_KEYS");
+  app.add_option("--tls-cert", o.tls_cert,
+                 "PEM file of the certificate, and of those above it: TLS 1.2 or newer")
+      ->envname("UMA_TLS_CERT");
+  app.add_option("--tls-key", o.tls_key, "PEM file of the certificate's key")->envname("UMA_TLS_KEY");
+  app.add_option("--tls-client-ca", o.tls_client_ca,
+                 "PEM file of authorities: clients need a certificate that one of them signed")
+      ->envname("UMA_TLS_CLIENT_CA");
+  app.add_option("--cors", o.origins,
+                 "an origin whose pages may ask, such as https://app.example; may be given several times")
+      ->allow_extra_args(false);
   app.add_flag("--insecure", o.insecure,
                "listen on an address that other machines reach, without keys or TLS");
   add_precision(app, o.precision);
@@ -212,6 +223,39 @@ void add_serve(CLI::App& app, ServeOptions& o) {
       "  uma serve --port 8080 --model mine=./model.gguf --ctx 8192\n"
       "  curl http://127.0.0.1:11434/api/chat -d '{\"model\":\"qwen2.5-coder:0.5b\",\"messages\":[{\"role\":"
       "\"user\",\"content\":\"Hi\"}]}'");
+}
+
+void add_keys(CLI::App& app, KeysOptions& o) {
+  app.require_subcommand(1);
+  const auto action = [&](const char* name, const char* help) {
+    CLI::App* sub = app.add_subcommand(name, help);
+    sub->callback([&o, name] { o.action = name; });
+    add_common(*sub, o);
+    return sub;
+  };
+  CLI::App* add = action("add", "make a key and print it, once");
+  positional(*add, "NAME", o.name, "whose it is, for people");
+  add->add_option("--role", o.role,
+                  "admin: all, models too; user: asks models; auditor: sees figures and lists")
+      ->check(CLI::IsMember({"admin", "user", "auditor"}))
+      ->capture_default_str();
+  add->add_option("--model", o.models, "a model that it may use, and no others; may be given several times")
+      ->allow_extra_args(false);
+  add->add_option("--endpoint", o.endpoints,
+                  "a path that it may use, such as '/v1/*'; may be given several times")
+      ->allow_extra_args(false);
+  add->add_option("--expires", o.expires, "how long it is good, such as 90d or 12h; default: for ever");
+  add->add_option("--requests-per-minute", o.requests_per_minute, "0: no limit")
+      ->check(in_range(int64_t{0}, int64_t{1000000}));
+  add->add_option("--tokens-per-day", o.tokens_per_day, "of prompts and answers, by days in UTC; 0: no limit")
+      ->check(at_least(int64_t{0}));
+  add->footer(
+      "Example:\n  uma keys add anna --model qwen2.5-coder:0.5b --expires 90d --tokens-per-day 1000000");
+  action("list", "all keys, without the keys themselves")->footer("Example:\n  uma keys list --json");
+  CLI::App* revoke = action("revoke", "end a key, at once");
+  positional(*revoke, "KEY", o.name, "its id or its name");
+  revoke->footer("Example:\n  uma keys revoke anna");
+  app.footer("Keys count where the server runs with --keys.\nExample:\n  uma keys add anna");
 }
 
 void add_bench(CLI::App& app, BenchOptions& o) {
@@ -244,6 +288,21 @@ void add_perplexity(CLI::App& app, PerplexityOptions& o) {
   add_precision(app, o.precision);
   add_common(app, o);
   app.footer("Example:\n  uma perplexity gemma3:270m README.md --ctx 256 --json");
+}
+
+void add_embed(CLI::App& app, EmbedOptions& o) {
+  positional(app, "MODEL", o.model, kMODEL);
+  app.add_option("TEXT", o.texts, "texts; without any, each line of stdin that is not empty is one");
+  app.add_option("--ctx", o.ctx, "the most tokens of a text; a longer one is an error")
+      ->check(at_least(int64_t{1}));
+  app.add_flag("--exact", o.exact, "never quantize activations; every sum in f32");
+  add_common(app, o);
+  app.footer(
+      "A text's vector is the mean of the model's last hidden states over its tokens, of length 1. One line "
+      "a "
+      "text; --json prints {\"model\":...,\"embeddings\":[[...]],\"tokens\":[...]}.\n"
+      "Examples:\n  uma embed gemma3:270m \"a cat\" \"a kitten\" --json\n"
+      "  uma embed gemma3:270m < lines.txt > vectors.txt");
 }
 
 void add_tokenize(CLI::App& app, TokenizeOptions& o) {
@@ -344,7 +403,9 @@ int run_app(int argc, const char* const* argv) try {
   RunOptions run_options;
   BenchOptions bench_options;
   ServeOptions serve_options;
+  KeysOptions keys_options;
   PerplexityOptions perplexity_options;
+  EmbedOptions embed_options;
   TokenizeOptions tokenize_options;
   TemplateOptions template_options;
   ModelsOptions models_options;
@@ -360,8 +421,11 @@ int run_app(int argc, const char* const* argv) try {
       "run", "answer a prompt, or chat", run_options, [&](CLI::App& s) { add_run(s, run_options); },
       [&] { return run(run_options); });
   command(
-      "serve", "answer over HTTP: Ollama's and OpenAI's APIs", serve_options,
+      "serve", "answer over HTTP: Ollama's, OpenAI's and Anthropic's APIs", serve_options,
       [&](CLI::App& s) { add_serve(s, serve_options); }, [&] { return serve(serve_options); });
+  command(
+      "keys", "API keys of the server", keys_options, [&](CLI::App& s) { add_keys(s, keys_options); },
+      [&] { return keys(keys_options); });
   struct Row {
     const char *name, *help;
     int (*go)(const ModelsOptions&);
@@ -385,6 +449,9 @@ int run_app(int argc, const char* const* argv) try {
   command(
       "tokenize", "stdin to token ids", tokenize_options,
       [&](CLI::App& s) { add_tokenize(s, tokenize_options); }, [&] { return tokenize(tokenize_options); });
+  command(
+      "embed", "texts as vectors", embed_options, [&](CLI::App& s) { add_embed(s, embed_options); },
+      [&] { return embed(embed_options); });
   command(
       "template", "messages through a chat template", template_options,
       [&](CLI::App& s) { add_template(s, template_options); },

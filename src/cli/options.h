@@ -69,6 +69,13 @@ struct PerplexityOptions : Common {
   Precision precision;
 };
 
+struct EmbedOptions : Common {
+  std::string model;
+  std::vector<std::string> texts;  // none: the lines of stdin
+  int64_t ctx = 0;                 // 0: the model's, at most kDefaultContext
+  bool exact = false;
+};
+
 struct TokenizeOptions : Common {
   std::string model;
   bool special = false;
@@ -88,8 +95,20 @@ struct ServeOptions : Common {
   int max_models = 3;
   std::string keep_alive = "5m";
   std::vector<std::string> allowed_hosts;
+  std::vector<std::string> origins;  // whose pages may ask
+  std::string tls_cert, tls_key, tls_client_ca;
+  bool keys = false;
   bool insecure = false;
   Precision precision;
+};
+
+struct KeysOptions : Common {
+  std::string action;  // add, list, revoke
+  std::string name;    // for revoke also an id
+  std::string role = "user";
+  std::vector<std::string> models, endpoints;
+  std::string expires;  // empty: never
+  int64_t requests_per_minute = 0, tokens_per_day = 0;
 };
 
 struct ModelsOptions : Common {  // pull, list, show, rm, cp
@@ -101,6 +120,7 @@ struct ModelsOptions : Common {  // pull, list, show, rm, cp
 int run(const RunOptions& options);
 int bench(const BenchOptions& options);
 int perplexity(const PerplexityOptions& options);
+int embed(const EmbedOptions& options);
 int tokenize(const TokenizeOptions& options);
 int render_template(const TemplateOptions& options);
 int pull(const ModelsOptions& options);
@@ -110,6 +130,7 @@ int remove(const ModelsOptions& options);
 int copy(const ModelsOptions& options);
 int doctor(const Common& options);
 int serve(const ServeOptions& options);
+int keys(const KeysOptions& options);
 
 /// Reads the arguments, runs the command. Returns the exit code: 0 done, 1 failed, 2 wrong use, 130
 /// stopped by Ctrl-C (128 + the signal's number).

@@ -65,12 +65,36 @@ void raise_file_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);  // what cannot be had is not needed by most
 }
 
+/// An origin is a scheme and a host, as browsers send it.
+void check_origin(const std::string& origin) {
+  const size_t at = origin.find("://");
+  const bool good = (origin.starts_with("https://") || origin.starts_with("http://")) &&
+                    origin.size() > at + 3 && origin.find_first_of("/*?# ", at + 3) == std::string::npos;
+  if (!good)
+    throw UsageError("serve", fmt::format("--cors takes an origin such as https://app.example, not '{}'",
+                                          printable(origin)));
+}
+
+void read_security(const ServeOptions& o, serve::ServerOptions& options) {
+  if (o.tls_cert.empty() != o.tls_key.empty())
+    throw UsageError("serve", "--tls-cert and --tls-key go together");
+  if (o.tls_cert.empty() && !o.tls_client_ca.empty())
+    throw UsageError("serve", "--tls-client-ca needs --tls-cert");
+  for (const std::string& origin : o.origins) check_origin(origin);
+  options.http.tls_cert = o.tls_cert;
+  options.http.tls_key = o.tls_key;
+  options.http.tls_client_ca = o.tls_client_ca;
+  options.http.origins = o.origins;
+  options.keys = o.keys;
+  options.http.loopback_only = !o.insecure && !(o.keys && !o.tls_cert.empty());
+}
+
 serve::ServerOptions server_options(const ServeOptions& o) {
   serve::ServerOptions options;
   const Address address = address_of(o);
   options.http.host = address.host;
   options.http.port = static_cast<uint16_t>(address.port);
-  options.http.loopback_only = !o.insecure;
+  read_security(o, options);
   for (const std::string& name : o.allowed_hosts) options.http.host_names.push_back(ascii_lower(name));
   const auto seconds = o.keep_alive == "-1" ? -1 : serve::parse_duration(o.keep_alive);
   if (!seconds) throw UsageError("serve", "--keep-alive takes a duration such as 5m or 1h30m, or -1");
@@ -82,6 +106,7 @@ serve::ServerOptions server_options(const ServeOptions& o) {
   options.pool.scheduler.context = o.ctx;
   for (const std::string& text : o.models) options.models.push_back(parse_model(text));
   options.version = kVersion;
+  options.offline = o.offline;
   options.log = [](std::string_view line) { note(fmt::format("uma: {}", printable(line))); };
   return options;
 }
@@ -94,8 +119,9 @@ int serve(const ServeOptions& o) {
   std::string host = options.http.host;
   if (host.find(':') != std::string::npos) host = fmt::format("[{}]", host);
   serve::Server server(std::move(options));
-  const std::string url = fmt::format("http://{}:{}", host, server.port());
-  if (o.insecure) note("uma: --insecure: whoever reaches this address may use it");
+  const std::string url =
+      fmt::format("{}://{}:{}", o.tls_cert.empty() ? "http" : "https", host, server.port());
+  if (o.insecure && !o.keys) note("uma: --insecure: whoever reaches this address may use it");
   note(fmt::format("uma: serving on {} (Ctrl-C ends)", url));
   if (o.json) {
     outf("{{\"url\":\"{}\",\"port\":{}}}\n", url, server.port());

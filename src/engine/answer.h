@@ -34,8 +34,10 @@ class Answer {
   GenerateTimings& timings() { return result_.timings; }
 
  private:
+  std::string decode(int32_t token);
   void emit(std::string_view text);
   void emit_text(const std::string& text);
+  void release_logprobs(bool partly);
   int64_t size() const { return static_cast<int64_t>(result_.tokens.size()); }
 
   std::shared_ptr<const Model> model_;
@@ -48,6 +50,11 @@ class Answer {
   std::function<void(const ToolCall&)> on_call_;
   int64_t max_tokens_, room_;  // room_: tokens of the answer after which the context is full
   bool ignore_eos_;
+  std::optional<int64_t> top_logprobs_;
+  std::function<void(const TokenLogprob&)> on_logprob_;
+  TokenLogprob drawn_;  // the last token that was drawn, where that is wanted
+  LogprobQueue logprobs_;
+  size_t decoded_bytes_ = 0;  // of text, held back or not
   GenerateResult result_;
 };
 

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/logprobs.h"
 #include "engine/reader.h"
 #include "engine/sampler.h"
 #include "engine/tool_calls.h"
@@ -51,6 +52,9 @@ struct GenerateOptions {
   /// Tokens of the answer that are guessed, from repetitions in the text or by a draft model, and checked by
   /// the model together with the next one; 0: none. The answer is the same, token for token.
   int64_t guesses = 0;  // up to kMaxGuesses
+  /// The log probability of each token of the answer, and of so many of the likeliest beside it, up to
+  /// kMaxTopLogprobs; none: not asked, and not computed.
+  std::optional<int64_t> logprobs;
   /// Checked before every token and every chunk of the prompt; the session stays usable.
   const std::atomic<bool>* cancel = nullptr;
   /// How much of the prompt has gone through the model, once a chunk.
@@ -59,6 +63,8 @@ struct GenerateOptions {
   std::function<void(std::string_view text)> on_text;
   /// Gets each call once it is whole.
   std::function<void(const ToolCall& call)> on_call;
+  /// Gets, where `logprobs` are asked for, the tokens whose text comes next.
+  std::function<void(const TokenLogprob& token)> on_logprob;
 };
 
 struct GenerateTimings {
@@ -83,6 +89,9 @@ struct GenerateResult {
   std::vector<int32_t> tokens;  // as drawn, without the token that ended the answer
   StopReason stop_reason = StopReason::eos;
   std::string stop_string;  // the one that came up
+  /// Where they were asked for: of the tokens that `text` shows, so not of those that a stop string cut off.
+  std::vector<TokenLogprob> logprobs;
+  std::vector<float> embedding;  // where that was asked for (scheduler)
   GenerateTimings timings;
 };
 

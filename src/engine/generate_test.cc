@@ -38,10 +38,10 @@ class Scripted final : public LanguageModel {
     config_.vocab_size = 288;
     config_.context_length = context;
   }
-  using LanguageModel::forward;
   const ModelConfig& config() const override { return config_; }
   std::unique_ptr<Cache> make_cache() const override { return std::make_unique<Count>(); }
-  array forward(std::span<const Chunk> chunks, LogitRows rows) const override {
+  array head(const array& hidden) const override { return hidden; }
+  array hidden(std::span<const Chunk> chunks, LogitRows rows) const override {
     auto& cache = dynamic_cast<Count&>(*chunks[0].cache);
     cache.tokens += static_cast<int64_t>(chunks[0].tokens.size());
     calls.push_back(static_cast<int64_t>(chunks[0].tokens.size()));

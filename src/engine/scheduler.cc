@@ -14,7 +14,9 @@
 #include "core/kernel.h"
 #include "engine/answer.h"
 #include "engine/clock.h"
+#include "engine/pooling.h"
 #include "engine/prefix_cache.h"
+#include "ops/indexing.h"
 
 namespace uma {
 namespace {
@@ -87,6 +89,12 @@ class Scheduler::Impl {
       if (request.deadline && now >= *request.deadline) return StopReason::deadline;
       return {};
     }
+    /// Forgets what the model has read; it is read again.
+    void lose_cache() {
+      cache.reset();
+      pool.clear();
+      done = 0;
+    }
     bool held() const { return control->held.load(std::memory_order_relaxed); }
 
     ScheduledRequest request;
@@ -95,6 +103,7 @@ class Scheduler::Impl {
     size_t prompt_size;
     size_t done = 0;  // tokens whose keys and values the cache holds
     std::unique_ptr<Cache> cache;
+    MeanPool pool;  // of what was read, for an embedding
     std::shared_ptr<Ticket::Control> control = std::make_shared<Ticket::Control>();
     int64_t turn = 0;      // the step that last read a piece of its prompt
     bool suspect = false;  // was in a step that failed: runs alone until it is known whose fault it was
@@ -118,6 +127,12 @@ class Scheduler::Impl {
   void make_room();
   Sequences plan();
   void step(const Sequences& sequences);
+  struct Outputs {
+    std::optional<array> logits;  // of each sequence's last token
+    std::optional<array> states;  // of every token
+  };
+  Outputs run_model(std::span<const Chunk> chunks, bool logits, bool states) const;
+  void pool_states(const Sequences& sequences, std::span<const Chunk> chunks, const array& states);
   void recover(const Sequences& sequences, std::exception_ptr error);
   void draw(const Sequences& sequences, const array& logits);
   void take_token(Sequence& s);
@@ -298,7 +313,8 @@ void Scheduler::Impl::admit() {
 void Scheduler::Impl::begin(Sequence& s) {
   std::exception_ptr failure;
   try {
-    PrefixCache::Hit hit = prefix_.find(s.request.tenant, std::span(s.tokens).first(s.prompt_size));
+    PrefixCache::Hit hit;
+    if (!s.request.embed) hit = prefix_.find(s.request.tenant, std::span(s.tokens).first(s.prompt_size));
     s.cache = hit.cache ? std::move(hit.cache) : model->network->make_cache();
     s.done = static_cast<size_t>(hit.tokens);
     if (s.begun) return;  // put back, and here again
@@ -323,8 +339,7 @@ void Scheduler::Impl::make_room() {
     SequencePtr last = std::move(active_.back());
     active_.pop_back();
     bytes -= last->cache->nbytes();
-    last->cache.reset();
-    last->done = 0;
+    last->lose_cache();
     full_ = true;
     ++counts_.preempted;
     std::lock_guard lock(wake_->mutex);
@@ -354,26 +369,41 @@ Scheduler::Impl::Sequences Scheduler::Impl::plan() {
   return step;
 }
 
+Scheduler::Impl::Outputs Scheduler::Impl::run_model(std::span<const Chunk> chunks, bool logits,
+                                                    bool states) const {
+  const LogitRows rows = states ? LogitRows::all : logits ? LogitRows::last : LogitRows::none;
+  array hidden = model->network->hidden(chunks, rows);
+  Outputs out;
+  std::vector<array> wanted;
+  if (states) wanted.push_back(hidden);
+  if (states && logits) {
+    std::vector<int32_t> last;
+    for (const Chunk& c : chunks)
+      last.push_back((last.empty() ? -1 : last.back()) + static_cast<int32_t>(c.tokens.size()));
+    hidden = take(hidden, array(std::span<const int32_t>(last), {static_cast<int64_t>(last.size())}), 0);
+  }
+  if (logits) wanted.push_back(model->network->head(hidden));
+  if (wanted.empty())
+    for (const Chunk& c : chunks)
+      for (array& a : c.cache->arrays()) wanted.push_back(std::move(a));
+  eval(wanted);
+  if (logits) out.logits = row_contiguous(wanted.back());
+  if (states) out.states = row_contiguous(wanted.front());
+  return out;
+}
+
 void Scheduler::Impl::step(const Sequences& sequences) {
   std::vector<Chunk> chunks;
-  bool wanted = false;
+  bool wanted = false, embeds = false;
   for (Sequence* s : sequences) {
     chunks.push_back({s->next(), s->cache.get()});
-    wanted |= s->done + s->next().size() == s->tokens.size();
+    wanted |= !s->request.embed && s->done + s->next().size() == s->tokens.size();
+    embeds |= s->request.embed;
   }
-  std::optional<array> logits;
+  Outputs out;
   std::exception_ptr failure;
   try {
-    const array rows = model->network->forward(chunks, wanted ? LogitRows::last : LogitRows::none);
-    if (wanted) {
-      rows.eval();
-      logits = row_contiguous(rows);
-    } else {
-      std::vector<array> all;
-      for (Sequence* s : sequences)
-        for (array& a : s->cache->arrays()) all.push_back(std::move(a));
-      eval(all);
-    }
+    out = run_model(chunks, wanted, embeds);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -386,15 +416,31 @@ void Scheduler::Impl::step(const Sequences& sequences) {
     counts_.step_rows += static_cast<int64_t>(chunks[i].tokens.size());
     if (s.done == s.tokens.size()) s.suspect = false;
   }
-  if (logits) draw(sequences, *logits);
+  if (out.states) pool_states(sequences, chunks, *out.states);
+  if (out.logits) draw(sequences, *out.logits);
+}
+
+void Scheduler::Impl::pool_states(const Sequences& sequences, std::span<const Chunk> chunks,
+                                  const array& states) {
+  const int64_t width = states.shape(1);
+  const float* rows = states.data<float>();
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    Sequence& s = *sequences[i];
+    const auto count = static_cast<int64_t>(chunks[i].tokens.size());
+    if (s.request.embed) {
+      s.pool.add(rows, count, width);
+      s.answer.timings().prefill_s = seconds_since(*s.begun);
+      if (!s.reading()) finish(s, StopReason::eos);
+    }
+    rows += count * width;
+  }
 }
 
 /// A step failed, and some layers may hold its tokens and others not. One sequence: the error is its own.
 /// Several: each starts over alone, so that nobody pays for another's error with more than time.
 void Scheduler::Impl::recover(const Sequences& sequences, std::exception_ptr error) {
   for (Sequence* s : sequences) {
-    s->cache.reset();
-    s->done = 0;
+    s->lose_cache();
     s->suspect = true;
   }
   if (sequences.size() == 1) finish(*sequences[0], StopReason::cancelled, std::move(error));
@@ -404,7 +450,7 @@ void Scheduler::Impl::draw(const Sequences& sequences, const array& logits) {
   const auto vocab = static_cast<size_t>(logits.shape(1));
   std::vector<std::pair<Sequence*, const float*>> ready;
   for (size_t i = 0; i < sequences.size(); ++i)
-    if (sequences[i]->done == sequences[i]->tokens.size())
+    if (!sequences[i]->request.embed && sequences[i]->done == sequences[i]->tokens.size())
       ready.emplace_back(sequences[i], logits.data<float>() + i * vocab);
   parallel_for(static_cast<int64_t>(ready.size()), [&](int64_t i) {
     const auto& [s, row] = ready[static_cast<size_t>(i)];
@@ -442,11 +488,12 @@ void Scheduler::Impl::finish(Sequence& s, StopReason reason, std::exception_ptr 
   if (s.first_token) s.answer.timings().decode_s = seconds(*s.first_token, Clock::now());
   GenerateResult result;
   try {
-    if (s.cache) {
+    if (s.cache && !s.request.embed) {
       const std::span<const int32_t> read = std::span(s.tokens).first(std::min(s.done, s.prompt_size));
       prefix_.keep(s.request.tenant, read, std::move(s.cache));
     }
     result = s.answer.finish(reason);
+    if (s.request.embed && reason == StopReason::eos) result.embedding = s.pool.normalised();
   } catch (...) {
     if (!error) error = std::current_exception();
   }

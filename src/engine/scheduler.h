@@ -44,6 +44,9 @@ struct ScheduledRequest {
   /// thread between two steps, so it has to be short.
   GenerateOptions options;
   int64_t context = 0;  // less than the scheduler's, or 0
+  /// No answer but the prompt's embedding (pooling.h); it ends with StopReason::eos. The prefix cache is left
+  /// alone: it has keys and values, and no states.
+  bool embed = false;
   std::optional<std::chrono::steady_clock::time_point> deadline;
   /// The last call, and there is always one, on the scheduler's thread. `error`: what ended it where it was
   /// not the result's reason. Must not throw.

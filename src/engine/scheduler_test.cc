@@ -22,10 +22,9 @@ const bool installed = (install_backends(), true);
 class Watched final : public LanguageModel {
  public:
   explicit Watched(std::shared_ptr<const LanguageModel> inner) : inner_(std::move(inner)) {}
-  using LanguageModel::forward;
   const ModelConfig& config() const override { return inner_->config(); }
   std::unique_ptr<Cache> make_cache() const override { return inner_->make_cache(); }
-  array forward(std::span<const Chunk> chunks, LogitRows rows) const override {
+  array hidden(std::span<const Chunk> chunks, LogitRows rows) const override {
     std::vector<int64_t> sizes;
     for (const Chunk& c : chunks) sizes.push_back(static_cast<int64_t>(c.tokens.size()));
     std::unique_lock lock(mutex);
@@ -33,8 +32,9 @@ class Watched final : public LanguageModel {
     steps.push_back(sizes);
     if (on_step) on_step(chunks);
     lock.unlock();
-    return inner_->forward(chunks, rows);
+    return inner_->hidden(chunks, rows);
   }
+  array head(const array& hidden) const override { return inner_->head(hidden); }
   int64_t weight_bytes_per_token() const override { return inner_->weight_bytes_per_token(); }
   int64_t weight_count() const override { return inner_->weight_count(); }
 

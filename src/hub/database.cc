@@ -9,7 +9,7 @@
 namespace uma::hub {
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr int kBusyMs = 10000;  // other writers hold the lock for a rename and an insert only
 
 constexpr const char* kSchema =
@@ -20,12 +20,14 @@ constexpr const char* kSchema =
     " licence TEXT NOT NULL,"
     " description TEXT NOT NULL,"
     " source TEXT NOT NULL,"
-    " added INTEGER NOT NULL"  // seconds since 1970
+    " added INTEGER NOT NULL,"  // seconds since 1970
+    " settings TEXT NOT NULL DEFAULT ''"
     ") WITHOUT ROWID;"
-    "PRAGMA user_version = 1;";
+    "PRAGMA user_version = 2;";
 
-constexpr const char* kColumns =
-    "SELECT name, sha256, bytes, licence, description, source, added FROM models";
+constexpr const char* kUpgrade =
+    "ALTER TABLE models ADD COLUMN settings TEXT NOT NULL DEFAULT '';"
+    "PRAGMA user_version = 2;";
 
 }  // namespace
 
@@ -59,9 +61,9 @@ class Database::Statement {
   }
   int64_t integer(int column) const { return sqlite3_column_int64(statement_, column); }
 
-  /// The row of kColumns. What the database says becomes a path, so it is checked like any input.
+  /// The row of columns(). What the database says becomes a path, so it is checked like any input.
   ModelRow row() const {
-    ModelRow row{text(0), text(1), integer(2), text(3), text(4), text(5), integer(6)};
+    ModelRow row{text(0), text(1), integer(2), text(3), text(4), text(5), integer(6), text(7)};
     check(is_model_name(row.name) && is_sha256_hex(row.sha256) && row.bytes >= 0, ErrorCode::kFormat,
           "models", "{}: the row of model '{}' is damaged", database_.path_.string(), printable(row.name));
     return row;
@@ -84,6 +86,8 @@ Database::Database(const std::filesystem::path& path, Mode mode) : path_(path) {
     check(found <= kSchemaVersion, ErrorCode::kIo, "models",
           "{} was written by a newer uma (schema {}, this one knows {})", path.string(), found,
           kSchemaVersion);
+    version_ = found;
+    if (mode == Mode::kWrite && found < kSchemaVersion) upgrade();
     if (found == 0) {  // another process is about to make the schema
       sqlite3_close(db_);
       db_ = nullptr;
@@ -121,6 +125,19 @@ void Database::make_schema() {
   });
 }
 
+/// Who only reads an older file leaves it as it is.
+void Database::upgrade() {
+  transaction([this] {
+    if (version() < kSchemaVersion) execute(kUpgrade);  // unless another process was first
+  });
+  version_ = kSchemaVersion;
+}
+
+std::string Database::columns() const {
+  return fmt::format("SELECT name, sha256, bytes, licence, description, source, added, {} FROM models",
+                     version_ >= 2 ? "settings" : "''");
+}
+
 void Database::transaction(const std::function<void()>& change) {
   execute("BEGIN IMMEDIATE");
   try {
@@ -135,14 +152,14 @@ void Database::transaction(const std::function<void()>& change) {
 std::vector<ModelRow> Database::all() const {
   std::vector<ModelRow> rows;
   if (!db_) return rows;
-  Statement statement(*this, std::string(kColumns) + " ORDER BY name");
+  Statement statement(*this, columns() + " ORDER BY name");
   while (statement.step()) rows.push_back(statement.row());
   return rows;
 }
 
 std::optional<ModelRow> Database::find(std::string_view name) const {
   if (!db_) return std::nullopt;
-  Statement statement(*this, std::string(kColumns) + " WHERE name = ?");
+  Statement statement(*this, columns() + " WHERE name = ?");
   statement.bind(1, name);
   if (!statement.step()) return std::nullopt;
   return statement.row();
@@ -156,9 +173,9 @@ int64_t Database::count_names_of(std::string_view sha256) const {
 }
 
 void Database::put(const ModelRow& row) {
-  Statement statement(*this, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?)");
+  Statement statement(*this, "INSERT OR REPLACE INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?)");
   statement.bind(1, row.name).bind(2, row.sha256).bind(3, row.bytes).bind(4, row.licence);
-  statement.bind(5, row.description).bind(6, row.source).bind(7, row.added);
+  statement.bind(5, row.description).bind(6, row.source).bind(7, row.added).bind(8, row.settings);
   statement.step();
 }
 

@@ -17,6 +17,7 @@ struct ModelRow {
   int64_t bytes = 0;
   std::string licence, description, source;
   int64_t added = 0;
+  std::string settings = {};  // what whoever made the model set for it: JSON that the hub does not read
 };
 
 class Database {
@@ -46,10 +47,13 @@ class Database {
   void execute(const char* sql) const;
   int64_t version() const;
   void make_schema();
+  void upgrade();
+  std::string columns() const;
   [[noreturn]] void fail_sql(const char* doing) const;
 
   std::filesystem::path path_;
   sqlite3* db_ = nullptr;
+  int64_t version_ = 0;  // of the schema that was found
 };
 
 }  // namespace uma::hub

@@ -42,8 +42,8 @@ bool StoreState::present(const ModelRow& row) const {
 }
 
 ModelRecord StoreState::record(const ModelRow& row) const {
-  return {row.name,        blob(row.sha256), row.sha256, row.bytes,   row.licence,
-          row.description, row.source,       row.added,  present(row)};
+  return {row.name,        blob(row.sha256), row.sha256, row.bytes,    row.licence,
+          row.description, row.source,       row.added,  present(row), row.settings};
 }
 
 std::optional<ModelRow> StoreState::look_up(const Database& db, std::string_view name) const {

@@ -22,11 +22,12 @@ struct ModelRecord {
   std::filesystem::path path;  // of the file; absolute
   std::string sha256;          // lower-case hex
   int64_t bytes = 0;
-  std::string licence;      // empty: not known
-  std::string description;  // empty: not known
-  std::string source;       // where the bytes came from, in words or as an address
-  int64_t added = 0;        // seconds since 1970, UTC
-  bool present = true;      // false: the file is gone or has another size; `pull` mends it
+  std::string licence;        // empty: not known
+  std::string description;    // empty: not known
+  std::string source;         // where the bytes came from, in words or as an address
+  int64_t added = 0;          // seconds since 1970, UTC
+  bool present = true;        // false: the file is gone or has another size; `pull` mends it
+  std::string settings = {};  // NewModel's
 };
 
 struct Progress {
@@ -52,6 +53,14 @@ struct PullResult {
   ModelRecord model;
   bool already = false;          // it was here: nothing was fetched
   int64_t downloaded_bytes = 0;  // over the network by this call
+};
+
+/// What `create` makes a model of.
+struct NewModel {
+  std::string name;
+  std::string sha256;  // of a file that is here, by a name or by an Upload
+  std::string licence, description, source;
+  std::string settings;  // JSON that the hub keeps and does not read
 };
 
 /// UMA_OFFLINE forbids to open a socket.
@@ -102,6 +111,14 @@ class Store {
   /// A second name for the same file. Throws as find; InvalidArgument if the target is no name, is taken,
   /// or is a catalogue name.
   ModelRecord copy(std::string_view source, std::string_view target);
+
+  /// Makes a model of a file that is here; a model of the user's own under this name gives way. All of it is
+  /// there, or nothing has changed. Throws InvalidArgument for a name that is none or the catalogue's;
+  /// NotFound if the file is not here; Format and Unsupported if it is no GGUF file.
+  ModelRecord create(const NewModel& model);
+
+  /// Whether a file of this hash is here, in use or uploaded.
+  bool has_blob(std::string_view sha256) const;
 
   /// Reads the file again. Returns true if its SHA-256 is the recorded one. Throws as find, Io, Cancelled.
   bool verify(std::string_view name, const std::function<void(const Progress&)>& on_progress = {},

@@ -16,6 +16,8 @@ struct StoreState {
   std::filesystem::path database() const { return config.home / "uma.db"; }
   std::filesystem::path blobs() const { return config.home / "blobs"; }
   std::filesystem::path partial() const { return config.home / "partial"; }
+  std::filesystem::path uploads() const { return config.home / "uploads"; }
+  std::filesystem::path upload(std::string_view sha256) const;
   std::filesystem::path blob(const std::string& sha256) const;
 
   /// The file is there and has the recorded size.

@@ -79,11 +79,11 @@ struct Chunk {
   Cache* cache;
 };
 
-/// Which rows of logits a forward pass gives.
+/// Which rows a forward pass gives.
 enum class LogitRows : uint8_t {
-  last,  // of each chunk's last token: (chunks, vocab)
-  all,   // of every token, chunk after chunk: (tokens, vocab)
-  none,  // (0, vocab); evaluate the caches' arrays instead: a prompt's earlier chunks
+  last,  // of each chunk's last token: (chunks, ...)
+  all,   // of every token, chunk after chunk: (tokens, ...)
+  none,  // (0, ...); evaluate the caches' arrays instead: a prompt's earlier chunks
 };
 
 class LanguageModel {
@@ -92,11 +92,18 @@ class LanguageModel {
   virtual const ModelConfig& config() const = 0;
   virtual std::unique_ptr<Cache> make_cache() const = 0;
 
-  /// Logits as f32, lazily; a row holds the scores of the token after its own. Keys and values are appended
-  /// to the caches. The rows of all chunks go through each weight together, and every sequence attends to
-  /// itself only, so decoding several sequences at once reads the weights once.
+  /// What the layers make of the tokens, after the last norm: (rows, embedding_length), lazily. Keys and
+  /// values are appended to the caches. The rows of all chunks go through each weight together, and every
+  /// sequence attends to itself only, so decoding several sequences at once reads the weights once.
   /// throws InvalidArgument: no chunk, an empty one, a token outside the vocabulary, one cache twice.
-  virtual array forward(std::span<const Chunk> chunks, LogitRows rows = LogitRows::last) const = 0;
+  virtual array hidden(std::span<const Chunk> chunks, LogitRows rows) const = 0;
+  /// Logits of such rows as f32, (rows, vocab): the scores of the token after each.
+  virtual array head(const array& hidden) const = 0;
+
+  /// Both: from tokens to logits.
+  array forward(std::span<const Chunk> chunks, LogitRows rows = LogitRows::last) const {
+    return head(hidden(chunks, rows));
+  }
   array forward(std::span<const int32_t> tokens, Cache& cache, LogitRows rows = LogitRows::last) const {
     const Chunk chunk{tokens, &cache};
     return forward(std::span<const Chunk>(&chunk, 1), rows);

@@ -1,5 +1,7 @@
 #include "serve/answering.h"
 
+#include <algorithm>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -12,6 +14,7 @@ struct Answering::State {
   struct Choice {
     std::string text;             // not taken yet
     std::vector<ToolCall> calls;  // no more
+    std::vector<TokenLogprob> logprobs;
     std::optional<GenerateResult> result;
     Ticket ticket;
   };
@@ -23,7 +26,17 @@ struct Answering::State {
   size_t open = 0;  // choices that have not ended
   bool streamed = false, held = false;
   std::function<void()> wake;
+  // Not submitted yet. The scheduler lives as long as there are any: they go with the Answering, whose
+  // lease keeps it.
+  std::deque<std::pair<size_t, ScheduledRequest>> later;
+  Scheduler* scheduler = nullptr;
 
+  void submit_next() {
+    if (later.empty()) return;
+    auto [i, request] = std::move(later.front());
+    later.pop_front();
+    choices[i].ticket = scheduler->submit(std::move(request));
+  }
   void put(size_t i, std::string_view text) {
     if (!streamed) return;  // the result has all of it
     std::lock_guard lock(mutex);
@@ -38,6 +51,11 @@ struct Answering::State {
     choices[i].calls.push_back(call);
     if (wake) wake();
   }
+  void put(size_t i, const TokenLogprob& token) {
+    if (!streamed) return;
+    std::lock_guard lock(mutex);
+    choices[i].logprobs.push_back(token);
+  }
   void done(size_t i, GenerateResult result, const std::exception_ptr& error) {
     std::lock_guard lock(mutex);
     if (error) {
@@ -47,10 +65,16 @@ struct Answering::State {
     }
     choices[i].result = std::move(result);
     --open;
+    try {
+      submit_next();
+    } catch (...) {
+      fail(failure_of(std::current_exception()));
+    }
     if (wake) wake();
   }
   void fail(Failure f) {
     if (!failure) failure = std::move(f);
+    later.clear();
     for (Choice& c : choices) c.ticket.cancel();
   }
   void hold(bool on) {
@@ -70,19 +94,23 @@ Answering::Answering(AnswerWork work)
   state_->max_pending = work_.max_pending_bytes;
   state_->choices.resize(work_.choices.size());
   state_->open = work_.choices.size();
+  state_->scheduler = &work_.model->scheduler;
   try {
     for (size_t i = 0; i < work_.choices.size(); ++i) {
       ScheduledRequest& request = work_.choices[i];
       request.options.on_text = [state = state_, i](std::string_view text) { state->put(i, text); };
       request.options.on_call = [state = state_, i](const ToolCall& call) { state->put_call(i, call); };
-      request.on_done = [state = state_, i, metrics = work_.metrics](GenerateResult result,
-                                                                     const std::exception_ptr& error) {
-        if (metrics && !error) metrics->add(result.timings);
+      request.options.on_logprob = [state = state_, i](const TokenLogprob& token) { state->put(i, token); };
+      request.on_done = [state = state_, i, on_ended = work_.on_ended](GenerateResult result,
+                                                                       const std::exception_ptr& error) {
+        if (on_ended && !error) on_ended(result.timings);
         state->done(i, std::move(result), error);
       };
-      state_->choices[i].ticket = work_.model->scheduler.submit(std::move(request));
+      state_->later.emplace_back(i, std::move(request));
     }
+    for (size_t i = 0; i < std::max<size_t>(work_.at_once, 1); ++i) state_->submit_next();
   } catch (...) {
+    state_->later.clear();
     for (State::Choice& c : state_->choices) c.ticket.cancel();
     throw;
   }
@@ -94,6 +122,7 @@ Answering::~Answering() {
   if (work_.metrics) --work_.metrics->streams;
   std::lock_guard lock(state_->mutex);
   state_->wake = nullptr;
+  state_->later.clear();
   for (State::Choice& c : state_->choices) c.ticket.cancel();
 }
 
@@ -121,7 +150,10 @@ Answering::Output Answering::take() {
   begun_ = true;
   for (size_t i = 0; i < state_->choices.size(); ++i) {
     State::Choice& c = state_->choices[i];
-    if (!c.text.empty()) out.bytes += format.piece(i, c.text);
+    if (!c.text.empty() || (c.result && !c.logprobs.empty())) {
+      out.bytes += format.piece(i, c.text, c.logprobs);
+      c.logprobs.clear();
+    }
     c.text.clear();
     for (const ToolCall& call : std::exchange(c.calls, {})) out.bytes += format.call(i, called_[i]++, call);
     if (state_->failure || !c.result || told_[i]) continue;
@@ -148,7 +180,7 @@ std::optional<HttpReply> Answering::whole() {
   if (work_.streamed || state_->open > 0) return {};
   std::vector<GenerateResult> results;
   for (State::Choice& c : state_->choices) results.push_back(std::move(*c.result));
-  return HttpReply{.body = work_.format->whole(results)};
+  return HttpReply{.body = work_.format->whole(results), .headers = work_.format->headers()};
 }
 
 void Answering::end(Failure failure) {

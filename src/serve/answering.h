@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "serve/api.h"
+#include "serve/live_reply.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
 
@@ -23,12 +24,16 @@ class AnswerFormat {
   /// Of a stream.
   virtual std::string_view type() const = 0;
   virtual std::string begin() { return {}; }
-  virtual std::string piece(size_t choice, std::string_view text) = 0;
+  /// logprobs: of the tokens that end in this text, where they were asked for. At the end of an answer there
+  /// may be some left, and then there is no text.
+  virtual std::string piece(size_t choice, std::string_view text, std::span<const TokenLogprob> logprobs) = 0;
   /// A tool's call; index counts those of one choice. A dialect that takes no tools gets none.
   virtual std::string call(size_t, size_t, const ToolCall&) { return {}; }
   virtual std::string choice_end(size_t choice, const GenerateResult& result) = 0;
   virtual std::string end(std::span<const GenerateResult> results) = 0;
   virtual std::string error(const Failure& failure) = 0;
+  /// Of the reply that is no stream.
+  virtual std::vector<std::pair<std::string, std::string>> headers() const { return {}; }
   /// All at once.
   virtual std::string whole(std::span<const GenerateResult> results) = 0;
   /// An error before anything was sent.
@@ -42,38 +47,28 @@ struct AnswerWork {
   bool streamed = false;
   std::unique_ptr<AnswerFormat> format;
   Metrics* metrics = nullptr;
+  std::function<void(const GenerateTimings&)> on_ended;  // of each choice; on the scheduler's thread
   /// Text that may wait for a slow reader, all choices together; then the scheduler draws no more for it.
   size_t max_pending_bytes = size_t{64} << 10;
+  /// Choices that the scheduler is asked for at a time; the next one follows when one has ended.
+  size_t at_once = 128;
 };
 
-class Answering {
+class Answering final : public LiveReply {
  public:
   /// Hands the work to the scheduler: all of it, or nothing. Throws what Scheduler::submit throws.
   explicit Answering(AnswerWork work);
-  /// Cancels what is not done.
-  ~Answering();
+  ~Answering() override;
   Answering(const Answering&) = delete;
   Answering& operator=(const Answering&) = delete;
 
-  /// wake is called, on any thread and under a lock, when there is more to take.
-  void on_more(std::function<void()> wake);
-  /// Nothing more for now, if false.
-  bool has_more() const;
-
-  bool streamed() const { return work_.streamed; }
-  std::string_view type() const { return work_.format->type(); }
-  /// Of a stream: the bytes that are ready; `done` with the last of them.
-  struct Output {
-    std::string bytes;
-    bool done = false;
-  };
-  Output take();
-  /// The reply that is no stream: every choice has ended, or one failed. A stream's that failed before its
-  /// first byte too. Nothing while there is none.
-  std::optional<HttpReply> whole();
-
-  /// Ends it with this error, as a stream ends.
-  void end(Failure failure);
+  void on_more(std::function<void()> wake) override;
+  bool has_more() const override;
+  std::string_view type() const override { return work_.format->type(); }
+  Output take() override;
+  /// Every choice has ended, or one failed.
+  std::optional<HttpReply> whole() override;
+  void end(Failure failure) override;
 
  private:
   struct State;
@@ -84,6 +79,6 @@ class Answering {
   std::vector<size_t> called_;  // calls of each choice that have been sent
 };
 
-using Reply = std::variant<HttpReply, std::unique_ptr<Answering>>;
+using Reply = std::variant<HttpReply, std::unique_ptr<LiveReply>>;
 
 }  // namespace uma::serve

@@ -11,7 +11,11 @@ Failure failure_of(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
   } catch (const ApiError& e) {
-    f = {e.status(), std::string(e.message()), e.param(), e.status() == 404 ? "model_not_found" : ""};
+    const char* code = e.status() == 404   ? "model_not_found"
+                       : e.status() == 401 ? "invalid_api_key"
+                       : e.status() == 429 ? "rate_limit_exceeded"
+                                           : "";
+    f = {e.status(), std::string(e.message()), e.param(), code, e.retry_after()};
   } catch (const BusyError& e) {
     f.status = 503;
     f.message = "server busy, please try again.  maximum pending requests exceeded";

@@ -18,9 +18,13 @@ struct HttpOptions {
   uint16_t port = 0;                    // 0: one that is free
   bool loopback_only = true;            // any other address is refused
   std::vector<std::string> host_names;  // in Host headers, besides localhost and addresses; lower case
+  std::vector<std::string> origins;     // whose pages may ask (CORS), such as "https://app.example"
+  std::string tls_cert, tls_key;  // PEM files: the certificate and those above it, and its key; "": no TLS
+  std::string tls_client_ca;      // PEM file: clients need a certificate signed by one of these; "": none
   size_t max_header_bytes = size_t{16} << 10;
   size_t max_body_bytes = size_t{16} << 20;
-  size_t max_bodies_bytes = size_t{256} << 20;  // of all requests that are being read or handled
+  uint64_t max_upload_bytes = uint64_t{1} << 40;  // of a body that is handed on as it comes
+  size_t max_bodies_bytes = size_t{256} << 20;    // of all requests that are being read or handled
   int64_t max_connections = 8192;
   std::chrono::milliseconds idle_timeout{120'000};  // between two requests
   std::chrono::milliseconds header_timeout{10'000};
@@ -33,13 +37,16 @@ struct HttpOptions {
 class HttpServer {
  public:
   struct Callbacks {
-    std::function<Reply(const HttpRequest&)> handle;  // on a worker; never throws
+    std::function<Reply(HttpRequest&)> handle;  // on a worker; never throws
+    /// Bodies that are handed on as they come. open_sink and what it gives never throw, and run on a worker.
+    std::function<bool(const HttpRequest&)> has_sink;
+    std::function<std::unique_ptr<BodySink>(HttpRequest&)> open_sink;
     std::function<HttpReply(std::string_view path, const Failure&)> refuse;
     std::function<void()> tick;  // once a second, on a worker
     std::function<void(std::string_view)> log;
   };
-  /// Listens. Throws InvalidArgument for an address that is no loopback where only such are allowed; Io where
-  /// the address cannot be had.
+  /// Listens. Throws InvalidArgument for an address that is no loopback where only such are allowed, and for
+  /// TLS files that do not do; Io where the address cannot be had.
   HttpServer(HttpOptions options, Callbacks callbacks, Metrics& metrics);
   ~HttpServer();
 

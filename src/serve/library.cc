@@ -12,10 +12,6 @@
 namespace uma::serve {
 namespace {
 
-std::string with_tag(std::string_view name) {
-  return std::string(name) + (name.find(':') == std::string_view::npos ? ":latest" : "");
-}
-
 /// general.file_type as llama.cpp numbers it.
 std::string quantization_name(std::optional<uint64_t> type) {
   static constexpr std::pair<uint64_t, const char*> kNames[] = {
@@ -37,11 +33,15 @@ std::string count_in_words(double n) {
 
 }  // namespace
 
+std::string with_tag(std::string_view name) {
+  return std::string(name) + (name.find(':') == std::string_view::npos ? ":latest" : "");
+}
+
 Library::Library(hub::StoreConfig store, const std::vector<std::pair<std::string, std::string>>& named)
     : store_(std::move(store)) {
   for (const auto& [name, path] : named) {
     hub::check_model_name(name);
-    named_.push_back({name, path, ""});
+    named_.push_back({name, path, "", "", ""});
     describe(named_.back());  // a file that cannot be served is said now
   }
 }
@@ -49,7 +49,7 @@ Library::Library(hub::StoreConfig store, const std::vector<std::pair<std::string
 std::vector<Library::Entry> Library::entries() const {
   std::vector<Entry> all = named_;
   for (const hub::ModelRecord& m : hub::Store(store_).list())
-    if (m.present) all.push_back({m.name, m.path.string(), m.sha256});
+    if (m.present) all.push_back({m.name, m.path.string(), m.sha256, m.settings, m.licence});
   return all;
 }
 
@@ -85,6 +85,8 @@ LocalModel Library::describe(const Entry& entry) const {
     described_[key] = model;
   }
   model.name = with_tag(entry.name);
+  model.settings = entry.settings;
+  model.licence = entry.licence;
   model.digest = entry.sha256.empty() ? hub::sha256_hex(key) : entry.sha256;
   return model;
 }
@@ -105,6 +107,11 @@ std::vector<LocalModel> Library::list() const {
   return models;
 }
 
+bool Library::is_named(std::string_view name) const {
+  return std::any_of(named_.begin(), named_.end(),
+                     [&](const Entry& e) { return with_tag(e.name) == with_tag(name); });
+}
+
 LocalModel Library::find(std::string_view name) const {
   const std::string wanted = with_tag(name);
   // Only names of the store's alphabet are looked for: no path ever gets here.
@@ -114,7 +121,7 @@ LocalModel Library::find(std::string_view name) const {
   if (hub::is_model_name(name)) {
     try {
       const hub::ModelRecord m = hub::Store(store_).find(name);  // knows aliases
-      if (m.present) return describe({m.name, m.path.string(), m.sha256});
+      if (m.present) return describe({m.name, m.path.string(), m.sha256, m.settings, m.licence});
     } catch (const Error& e) {
       if (e.code() != ErrorCode::kNotFound) throw;
     }

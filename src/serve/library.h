@@ -22,7 +22,12 @@ struct LocalModel {
   int64_t modified = 0;  // seconds since 1970
   std::string family, parameter_size, quantization;
   int64_t context_length = 0, embedding_length = 0;
+  std::string settings;  // ModelSettings::text()
+  std::string licence;
 };
+
+/// The name with its tag, "latest" where it has none.
+std::string with_tag(std::string_view name);
 
 class Library {
  public:
@@ -34,10 +39,13 @@ class Library {
   std::vector<LocalModel> list() const;
   /// "name" and "name:latest" are one name. Throws ApiError 404 in Ollama's words.
   LocalModel find(std::string_view name) const;
+  /// Whether a file was given this name when the server started.
+  bool is_named(std::string_view name) const;
+  const hub::StoreConfig& store() const { return store_; }
 
  private:
   struct Entry {
-    std::string name, path, sha256;
+    std::string name, path, sha256, settings, licence;
   };
   std::vector<Entry> entries() const;
   LocalModel describe(const Entry& entry) const;

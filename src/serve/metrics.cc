@@ -43,7 +43,12 @@ void Histogram::print(std::string& out, const char* name, const char* help) cons
                      total);
 }
 
-void Metrics::add(const GenerateTimings& t) {
+void Metrics::add(const GenerateTimings& t, const std::string& key) {
+  if (!key.empty()) {
+    std::lock_guard lock(mutex_);
+    tokens_[key].first += t.prompt_tokens;
+    tokens_[key].second += t.answer_tokens;
+  }
   if (t.answer_tokens > 0) first_token_.add(t.queue_s + t.prefill_s);
   if (t.decoded_tokens > 0) next_token_.add(t.decode_s / static_cast<double>(t.decoded_tokens));
 }
@@ -61,6 +66,15 @@ std::string Metrics::print(const Pool& pool) const {
     for (const auto& [key, count] : replies_)
       out += fmt::format("uma_http_replies_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first, key.second,
                          count);
+  }
+  head(out, "uma_key_tokens_total", "counter", "Tokens of each API key, by its id.");
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [key, tokens] : tokens_)
+      out += fmt::format(
+          "uma_key_tokens_total{{key=\"{0}\",kind=\"prompt\"}} {1}\n"
+          "uma_key_tokens_total{{key=\"{0}\",kind=\"answer\"}} {2}\n",
+          key, tokens.first, tokens.second);
   }
   gauge(out, "uma_http_connections", "Open connections.", connections.load());
   gauge(out, "uma_http_streams", "Answers under way.", streams.load());

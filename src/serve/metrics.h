@@ -29,8 +29,8 @@ class Histogram {
 
 class Metrics {
  public:
-  /// An answer has ended.
-  void add(const GenerateTimings& timings);
+  /// An answer has ended. key: whose it was; "" where there are no keys.
+  void add(const GenerateTimings& timings, const std::string& key);
   void count_reply(std::string_view route, int status);
   std::atomic<int64_t> connections{0}, streams{0};  // now
 
@@ -40,7 +40,8 @@ class Metrics {
  private:
   Histogram first_token_, next_token_;
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, int>, uint64_t> replies_;  // by route and status: both are few
+  std::map<std::pair<std::string, int>, uint64_t> replies_;    // by route and status: both are few
+  std::map<std::string, std::pair<int64_t, int64_t>> tokens_;  // of prompts and of answers, by key
 };
 
 }  // namespace uma::serve

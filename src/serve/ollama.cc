@@ -8,13 +8,13 @@
 #include "models/open.h"
 #include "serve/clock.h"
 #include "serve/json.h"
+#include "serve/logprobs.h"
+#include "serve/ollama_fields.h"
 #include "serve/random_id.h"
 #include "serve/service.h"
 
 namespace uma::serve {
 namespace {
-
-constexpr size_t kMaxStops = 64;
 
 OrderedJson details_of(const LocalModel& m) {
   return {{"parent_model", ""},
@@ -27,44 +27,6 @@ OrderedJson details_of(const LocalModel& m) {
           {"embedding_length", m.embedding_length}};
 }
 
-/// Seconds as a number, or a Go duration such as "1h30m".
-std::optional<KeepAlive> read_keep_alive(const Fields& fields) {
-  const Json* value = fields.find("keep_alive");
-  if (!value) return {};
-  const auto duration = value->is_number()   ? std::optional(value->get<double>())
-                        : value->is_string() ? parse_duration(value->get_ref<const std::string&>())
-                                             : std::nullopt;
-  if (!duration) fields.refuse("keep_alive", "must be a number of seconds or a duration such as \"5m\"");
-  return keep_alive_of(*duration);
-}
-
-void read_options(const Fields& body, AnswerRequest& request) {
-  static const Json kNone = Json::object();
-  const Json* value = body.find("options");
-  if (value && !value->is_object()) body.refuse("options", "must be of type object");
-  const Fields o(value ? *value : kNone, "option ");
-  SamplingOptions& s = request.options.sampling;
-  s.temperature = static_cast<float>(o.number("temperature", 0, 100).value_or(0.8));
-  s.top_k = o.integer("top_k", 0, INT32_MAX).value_or(40);
-  s.top_p = static_cast<float>(o.number("top_p", 0, 1).value_or(0.9));
-  s.min_p = static_cast<float>(o.number("min_p", 0, 1).value_or(0));
-  s.repeat_last_n = o.integer("repeat_last_n", -1, INT32_MAX).value_or(64);
-  s.repeat_penalty = static_cast<float>(o.number("repeat_penalty", 0.01, 100).value_or(1));
-  s.presence_penalty = static_cast<float>(o.number("presence_penalty", -100, 100).value_or(0));
-  s.frequency_penalty = static_cast<float>(o.number("frequency_penalty", -100, 100).value_or(0));
-  const auto seed = o.integer("seed");
-  s.seed = !seed || *seed == -1 ? random_seed() : static_cast<uint64_t>(*seed);
-  request.options.stop = o.texts("stop", kMaxStops);
-  // -1: until it ends; -2, of older clients: until the context is full, which is no other limit.
-  request.options.max_tokens = std::max<int64_t>(o.integer("num_predict", -2, INT32_MAX).value_or(-1), -1);
-  // What a client asks for is the most that it may use; keys and values take memory as they come.
-  request.context = o.integer("num_ctx", 0, INT32_MAX).value_or(0);
-  if (o.number("typical_p", 0, 1).value_or(1) != 1) o.refuse("typical_p", "is not supported: leave it at 1");
-  for (const char* name : {"num_keep", "num_batch", "num_gpu", "main_gpu", "num_thread", "draft_num_predict"})
-    o.integer(name, INT32_MIN, INT32_MAX);  // the server decides these; wrong types are wrong all the same
-  o.flag("use_mmap");
-}
-
 /// What this server does not do yet is said, and never left out silently.
 void refuse_missing(const Fields& body, const std::string& model) {
   body.refuse_if_set("images", fmt::format("\"{}\" does not support images", model));
@@ -72,17 +34,18 @@ void refuse_missing(const Fields& body, const std::string& model) {
                      fmt::format("\"{}\" does not support insert: this server does not yet", model));
   body.refuse_if_set("template", "\"template\" is not supported: the model's own is used");
   body.refuse_if_set("context", "\"context\" is not supported: send the conversation to /api/chat");
-  body.refuse_if_set("logprobs", "\"logprobs\" is not supported yet");
   body.refuse_if_set("_debug_render_only", "\"_debug_render_only\" is not supported");
   for (const char* name : {"truncate", "shift"}) body.flag(name);  // nothing is ever cut silently
 }
 
-AnswerRequest read_common(const Fields& body, std::string_view text) {
+AnswerRequest read_common(const Service& service, const HttpRequest& http, const Fields& body) {
   AnswerRequest request;
+  request.tenant = http.tenant;
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "model is required", "model");
+  request.local = find_model(service, http, request.model);
   refuse_missing(body, request.model);
-  request.constraint = read_format(body, text);
+  request.constraint = read_format(body, http.body);
   request.streamed = body.flag("stream").value_or(true);
   request.keep_alive = read_keep_alive(body);
   if (const Json* think = body.find("think"); think && *think == false) {
@@ -94,7 +57,19 @@ AnswerRequest read_common(const Fields& body, std::string_view text) {
                    fmt::format("\"{}\" does not support thinking: this server does not yet", request.model),
                    "think");
   }
-  read_options(body, request);
+  const bool logprobs = body.flag("logprobs").value_or(false);
+  const auto top = body.integer("top_logprobs", 0, kMaxTopLogprobs);
+  if (logprobs) request.options.logprobs = top.value_or(0);
+  SamplingOptions& s = request.options.sampling;
+  s.temperature = 0.8f;
+  s.top_p = 0.9f;
+  s.min_p = 0;
+  s.seed = random_seed();
+  read_parameters(request);
+  if (const Json* options = body.find("options")) {
+    if (!options->is_object()) body.refuse("options", "must be of type object");
+    read_options(*options, request);
+  }
   return request;
 }
 
@@ -107,11 +82,15 @@ OrderedJson call_json(size_t index, const ToolCall& call) {
 /// The two ways to word an answer differ in where its text stands.
 class OllamaFormat final : public AnswerFormat {
  public:
-  OllamaFormat(std::string model, bool chat, double load_s)
-      : model_(std::move(model)), chat_(chat), load_s_(load_s) {}
+  OllamaFormat(std::string model, bool chat, double load_s, std::shared_ptr<const Vocabulary> vocabulary)
+      : model_(std::move(model)), chat_(chat), load_s_(load_s), vocabulary_(std::move(vocabulary)) {}
 
   std::string_view type() const override { return "application/x-ndjson"; }
-  std::string piece(size_t, std::string_view text) override { return dump(chunk(text, false)) + "\n"; }
+  std::string piece(size_t, std::string_view text, std::span<const TokenLogprob> logprobs) override {
+    OrderedJson json = chunk(text, false);
+    if (!logprobs.empty()) json["logprobs"] = logprobs_json(logprobs, *vocabulary_);
+    return dump(json) + "\n";
+  }
   std::string call(size_t, size_t index, const ToolCall& call) override {
     OrderedJson json = chunk("", false);
     json["message"]["tool_calls"] = OrderedJson::array({call_json(index, call)});
@@ -126,6 +105,7 @@ class OllamaFormat final : public AnswerFormat {
     OrderedJson json = finished(results[0].text, results[0]);
     for (size_t i = 0; i < results[0].tool_calls.size(); ++i)
       json["message"]["tool_calls"].push_back(call_json(i, results[0].tool_calls[i]));
+    if (!results[0].logprobs.empty()) json["logprobs"] = logprobs_json(results[0].logprobs, *vocabulary_);
     return dump(json);
   }
   HttpReply refusal(const Failure& failure) override { return ollama_refusal(failure); }
@@ -160,25 +140,27 @@ class OllamaFormat final : public AnswerFormat {
   std::string model_;
   bool chat_;
   double load_s_;
+  std::shared_ptr<const Vocabulary> vocabulary_;
   SteadyClock::time_point start_ = SteadyClock::now();
 };
 
 Reply answer(Service& service, const AnswerRequest& request, bool chat) {
   AnswerWork work = make_work(service, request);
-  work.format = std::make_unique<OllamaFormat>(request.model, chat, work.model.load_s);
+  work.format = std::make_unique<OllamaFormat>(request.model, chat, work.model.load_s,
+                                               work.model->scheduler.model()->vocabulary);
   return std::make_unique<Answering>(std::move(work));
 }
 
 /// An empty prompt loads the model, or unloads it.
 Reply load_only(Service& service, const AnswerRequest& request, bool chat) {
-  const LocalModel model = service.library.find(request.model);
+  const LocalModel& model = request.local;
   const bool unload = request.keep_alive == KeepAlive::zero();
   if (unload) {
     service.pool.unload(model);
   } else {
     service.pool.take(model, request.keep_alive);
   }
-  OrderedJson json = OllamaFormat(request.model, chat, 0).chunk("", true);
+  OrderedJson json = OllamaFormat(request.model, chat, 0, nullptr).chunk("", true);
   json["done_reason"] = unload ? "unload" : "load";
   return HttpReply{.body = dump(json)};
 }
@@ -186,7 +168,7 @@ Reply load_only(Service& service, const AnswerRequest& request, bool chat) {
 Reply generate(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body, http.body);
+  AnswerRequest request = read_common(service, http, body);
   body.refuse_if_set("tools", "\"tools\" need a conversation: /api/chat");
   const std::string prompt = body.text("prompt").value_or(""), system = body.text("system").value_or("");
   const bool raw = body.flag("raw").value_or(false);
@@ -220,7 +202,7 @@ ChatMessage read_message(const Json& json, const std::string& model) {
 Reply chat(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body, http.body);
+  AnswerRequest request = read_common(service, http, body);
   request.tools = read_tools(body, http.body);
   const Json* messages = body.find("messages");
   if (messages && !messages->is_array()) body.refuse("messages", "must be of type array");
@@ -229,9 +211,9 @@ Reply chat(Service& service, const HttpRequest& http) {
   return answer(service, request, true);
 }
 
-Reply tags(Service& service, const HttpRequest&) {
+Reply tags(Service& service, const HttpRequest& http) {
   OrderedJson models = OrderedJson::array();
-  for (const LocalModel& m : service.library.list())
+  for (const LocalModel& m : list_models(service, http))
     models.push_back({{"name", m.name},
                       {"model", m.name},
                       {"modified_at", rfc3339(m.modified)},
@@ -276,24 +258,53 @@ OrderedJson value_of(const GgufFile& file, const GgufEntry& entry, bool verbose)
   return file.find_uint(entry.key).value_or(0);
 }
 
+/// A value as a Modelfile has it.
+std::string parameter_lines(const Json& parameters, std::string_view before) {
+  std::string lines;
+  for (const auto& [name, value] : parameters.items())
+    for (const Json& one : value.is_array() ? value : Json::array({value}))
+      lines += fmt::format("{}{:<30} {}\n", before, name, one.dump());
+  return lines;
+}
+
+OrderedJson settings_json(const LocalModel& m, const ModelSettings& s) {
+  std::string file = fmt::format("FROM {}\n", m.name);
+  const auto block = [&](const char* word, const std::string& text) {
+    if (!text.empty()) file += fmt::format("{} \"\"\"{}\"\"\"\n", word, text);
+  };
+  block("TEMPLATE", s.template_source);
+  block("SYSTEM", s.system);
+  file += parameter_lines(s.parameters, "PARAMETER ");
+  for (const ChatMessage& turn : s.messages) block(("MESSAGE " + turn.role).c_str(), turn.content);
+  block("LICENSE", m.licence);
+  OrderedJson json{{"modelfile", file}};
+  if (!m.licence.empty()) json["license"] = m.licence;
+  if (!s.parameters.empty()) json["parameters"] = parameter_lines(s.parameters, "");
+  if (!s.system.empty()) json["system"] = s.system;
+  for (const ChatMessage& turn : s.messages)
+    json["messages"].push_back({{"role", turn.role}, {"content", turn.content}});
+  return json;
+}
+
 Reply show(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  const std::string name = body.text("model").value_or(body.text("name").value_or(""));
-  if (name.empty()) throw ApiError(400, "model is required", "model");
+  const std::string name = read_model(body);
   const bool verbose = body.flag("verbose").value_or(false);
-  const LocalModel m = service.library.find(name);
+  const LocalModel m = find_model(service, http, name);
   const auto file = GgufFile::open(m.path);
   OrderedJson info = OrderedJson::object();
   for (const GgufEntry& entry : file->entries())
     if (entry.key != "tokenizer.chat_template")
       info[std::string(entry.key)] = value_of(*file, entry, verbose);
-  OrderedJson reply{{"modelfile", fmt::format("FROM {}\n", m.name)},
-                    {"template", file->find_string("tokenizer.chat_template").value_or("")},
-                    {"details", details_of(m)},
-                    {"model_info", info},
-                    {"capabilities", {"completion"}},
-                    {"modified_at", rfc3339(m.modified)}};
+  const ModelSettings settings = ModelSettings::parse(m.settings);
+  const std::string own(file->find_string("tokenizer.chat_template").value_or(""));
+  OrderedJson reply = settings_json(m, settings);
+  reply.update(OrderedJson{{"template", settings.template_source.empty() ? own : settings.template_source},
+                           {"details", details_of(m)},
+                           {"model_info", info},
+                           {"capabilities", {"completion"}},
+                           {"modified_at", rfc3339(m.modified)}});
   if (verbose) {
     reply["tensors"] = OrderedJson::array();
     for (const GgufTensor& t : file->tensors())
@@ -307,13 +318,9 @@ Reply version(Service& service, const HttpRequest&) {
 }
 
 constexpr Route kRoutes[] = {
-    {"POST", "/api/generate", generate}, {"POST", "/api/chat", chat},
-    {"GET", "/api/tags", tags},          {"GET", "/api/ps", loaded},
-    {"POST", "/api/show", show},         {"GET", "/api/version", version},
-    {"POST", "/api/embed", not_yet},     {"POST", "/api/embeddings", not_yet},
-    {"POST", "/api/pull", not_yet},      {"POST", "/api/push", not_yet},
-    {"POST", "/api/create", not_yet},    {"POST", "/api/copy", not_yet},
-    {"DELETE", "/api/delete", not_yet},  {"POST", "/api/blobs/*", not_yet},
+    {"POST", "/api/generate", generate},       {"POST", "/api/chat", chat},
+    {"GET", "/api/tags", tags, Access::list},  {"GET", "/api/ps", loaded, Access::list},
+    {"POST", "/api/show", show, Access::list}, {"GET", "/api/version", version, Access::list},
 };
 
 }  // namespace

@@ -5,8 +5,11 @@
 
 #include "base/utf8.h"
 #include "serve/json.h"
+#include "serve/logprobs.h"
+#include "serve/openai_fields.h"
 #include "serve/random_id.h"
 #include "serve/service.h"
+#include "text/tokenizer.h"
 
 namespace uma::serve {
 namespace {
@@ -48,24 +51,37 @@ OrderedJson usage_of(std::span<const GenerateResult> results, int64_t choices) {
 /// Chat and text completions differ in a choice's fields.
 class OpenAiFormat final : public AnswerFormat {
  public:
-  OpenAiFormat(const AnswerRequest& request, bool chat, bool usage)
+  /// echoes: what each choice's text begins with.
+  OpenAiFormat(const AnswerRequest& request, bool chat, bool usage, std::vector<std::string> echoes,
+               std::shared_ptr<const Vocabulary> vocabulary)
       : id_(random_id(chat ? "chatcmpl-" : "cmpl-")),
         model_(request.model),
         chat_(chat),
         usage_(usage),
+        logprobs_(request.options.logprobs.has_value()),
         choices_(request.choices),
-        all_(static_cast<size_t>(request.choices) * std::max<size_t>(request.prompts.size(), 1)) {}
+        all_(static_cast<size_t>(request.choices) * std::max<size_t>(request.prompts.size(), 1)),
+        echoes_(std::move(echoes)),
+        vocabulary_(std::move(vocabulary)) {
+    echoes_.resize(all_);
+    for (const std::string& echo : echoes_) offsets_.push_back(count_characters(echo));
+  }
 
   std::string_view type() const override { return "text/event-stream; charset=utf-8"; }
   std::string begin() override {
     std::string out;
-    if (chat_)
-      for (size_t i = 0; i < all_; ++i)
+    for (size_t i = 0; i < all_; ++i) {
+      if (chat_) {
         out += event(chunk(i, {{"role", "assistant"}, {"content", ""}}, nullptr));
+      } else if (!echoes_[i].empty()) {
+        out += event(chunk(i, echoes_[i], nullptr));
+      }
+    }
     return out;
   }
-  std::string piece(size_t choice, std::string_view text) override {
-    return event(chunk(choice, chat_ ? OrderedJson{{"content", text}} : OrderedJson(text), nullptr));
+  std::string piece(size_t choice, std::string_view text, std::span<const TokenLogprob> logprobs) override {
+    return event(chunk(choice, chat_ ? OrderedJson{{"content", text}} : OrderedJson(text), nullptr,
+                       logprobs_of(choice, logprobs)));
   }
   /// A call comes whole, as Ollama's do: it is valid only once it is.
   std::string call(size_t choice, size_t index, const ToolCall& call) override {
@@ -100,9 +116,9 @@ class OpenAiFormat final : public AnswerFormat {
         for (const ToolCall& call : results[i].tool_calls)
           choice["message"]["tool_calls"].push_back(call_json(call));
       } else {
-        choice["text"] = results[i].text;
+        choice["text"] = echoes_[i] + results[i].text;
       }
-      choice["logprobs"] = nullptr;
+      choice["logprobs"] = logprobs_of(i, results[i].logprobs);
       choice["finish_reason"] = finish_reason(results[i]);
       json["choices"].push_back(std::move(choice));
     }
@@ -120,20 +136,29 @@ class OpenAiFormat final : public AnswerFormat {
             {"model", model_},
             {"system_fingerprint", "uma"}};
   }
-  OrderedJson chunk(size_t choice, OrderedJson text, OrderedJson reason) const {
+  OrderedJson logprobs_of(size_t choice, std::span<const TokenLogprob> tokens) {
+    if (!logprobs_) return nullptr;
+    if (!chat_) return completion_logprobs_json(tokens, *vocabulary_, offsets_[choice]);
+    return {{"content", logprobs_json(tokens, *vocabulary_)}, {"refusal", nullptr}};
+  }
+  OrderedJson chunk(size_t choice, OrderedJson text, OrderedJson reason,
+                    OrderedJson logprobs = nullptr) const {
     OrderedJson json = head(true);
     json["choices"] = {{{"index", choice},
                         {chat_ ? "delta" : "text", std::move(text)},
-                        {"logprobs", nullptr},
+                        {"logprobs", std::move(logprobs)},
                         {"finish_reason", std::move(reason)}}};
     if (usage_) json["usage"] = nullptr;
     return json;
   }
 
   std::string id_, model_;
-  bool chat_, usage_;
+  bool chat_, usage_, logprobs_;
   int64_t choices_;
   size_t all_;
+  std::vector<std::string> echoes_;
+  std::vector<size_t> offsets_;  // characters that each choice has said, as log probabilities count them
+  std::shared_ptr<const Vocabulary> vocabulary_;
   int64_t created_ = std::time(nullptr);
 };
 
@@ -154,38 +179,39 @@ void read_logit_bias(const Fields& body, SamplingOptions& s) {
 /// What this server does not do yet is said, and never left out silently.
 void refuse_missing(const Fields& body) {
   body.refuse_if_set("functions", "\"functions\" is not supported: use \"tools\"");
-  for (const char* name : {"logprobs", "top_logprobs"})
-    if (const Json* value = body.find(name); value && *value != false && *value != 0)
-      body.refuse(name, "is not supported yet");
   body.refuse_if_set("audio", "audio is not supported");
   body.refuse_if_set("suffix", "\"suffix\" is not supported yet");
-  body.refuse_if_set("echo", "\"echo\" is not supported yet");
   for (const std::string& m : body.texts("modalities", 8))
     if (m != "text") body.refuse("modalities", "may hold \"text\" only");
 }
 
-AnswerRequest read_common(const Fields& body, std::string_view text) {
+AnswerRequest read_common(const Service& service, const HttpRequest& http, const Fields& body) {
   AnswerRequest request;
-  request.model = body.text("model").value_or("");
-  if (request.model.empty()) throw ApiError(400, "you must provide a model parameter", "model");
+  request.tenant = http.tenant;
+  request.model = require_model(body);
   refuse_missing(body);
-  request.constraint = read_response_format(body, text);
+  request.constraint = read_response_format(body, http.body);
+  request.local = find_model(service, http, request.model);
   SamplingOptions& s = request.options.sampling;
-  s.temperature = static_cast<float>(body.number("temperature", 0, 2).value_or(1));
-  s.top_p = static_cast<float>(body.number("top_p", 0, 1).value_or(1));
-  s.top_k = body.integer("top_k", -1, INT32_MAX).value_or(40);
+  begin_sampling(request);
+  s.temperature = static_cast<float>(body.number("temperature", 0, 2).value_or(s.temperature));
+  s.top_p = static_cast<float>(body.number("top_p", 0, 1).value_or(s.top_p));
+  s.top_k = body.integer("top_k", -1, INT32_MAX).value_or(s.top_k);
   if (s.top_k < 0) s.top_k = 0;  // -1, elsewhere: all
-  s.min_p = static_cast<float>(body.number("min_p", 0, 1).value_or(0));
-  s.repeat_penalty = static_cast<float>(body.number("repetition_penalty", 0.01, 100).value_or(1));
-  s.presence_penalty = static_cast<float>(body.number("presence_penalty", -2, 2).value_or(0));
-  s.frequency_penalty = static_cast<float>(body.number("frequency_penalty", -2, 2).value_or(0));
+  s.min_p = static_cast<float>(body.number("min_p", 0, 1).value_or(s.min_p));
+  s.repeat_penalty =
+      static_cast<float>(body.number("repetition_penalty", 0.01, 100).value_or(s.repeat_penalty));
+  s.presence_penalty =
+      static_cast<float>(body.number("presence_penalty", -2, 2).value_or(s.presence_penalty));
+  s.frequency_penalty =
+      static_cast<float>(body.number("frequency_penalty", -2, 2).value_or(s.frequency_penalty));
   read_logit_bias(body, s);
-  const auto seed = body.integer("seed");
-  s.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
-  request.options.stop = body.texts("stop", kMaxStops);
+  if (const auto seed = body.integer("seed")) s.seed = static_cast<uint64_t>(*seed);
+  if (body.find("stop")) request.options.stop = body.texts("stop", kMaxStops);
   std::erase(request.options.stop, "");
   const auto most = body.integer("max_completion_tokens", 0, INT32_MAX);
-  request.options.max_tokens = most ? *most : body.integer("max_tokens", 0, INT32_MAX).value_or(-1);
+  request.options.max_tokens =
+      most ? *most : body.integer("max_tokens", 0, INT32_MAX).value_or(request.options.max_tokens);
   request.choices = body.integer("n", 1, kMaxChoices).value_or(1);
   request.streamed = body.flag("stream").value_or(false);
   body.text("user");
@@ -228,22 +254,35 @@ ChatMessage read_message(const Json& json) {
   return {role == "developer" ? "system" : role, read_content(m), read_message_calls(json)};
 }
 
-Reply answer(Service& service, const Fields& body, const AnswerRequest& request, bool chat) {
+Reply answer(Service& service, const Fields& body, const AnswerRequest& request, bool chat,
+             bool echo = false) {
   const bool usage = wants_usage(body, request.streamed);
   AnswerWork work = make_work(service, request);
-  work.format = std::make_unique<OpenAiFormat>(request, chat, usage);
+  const auto& vocabulary = work.model->scheduler.model()->vocabulary;
+  std::vector<std::string> echoes;
+  for (size_t i = 0; echo && i < work.choices.size(); ++i) {
+    const Prompt& prompt = request.prompts[i / static_cast<size_t>(request.choices)];
+    const auto* text = std::get_if<std::string>(&prompt);
+    echoes.push_back(text ? *text
+                          : vocabulary->tokenizer->decode(std::get<std::vector<int32_t>>(prompt), true));
+  }
+  work.format = std::make_unique<OpenAiFormat>(request, chat, usage, std::move(echoes), vocabulary);
   return std::make_unique<Answering>(std::move(work));
 }
 
 Reply chat_completions(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body, http.body);
+  AnswerRequest request = read_common(service, http, body);
   request.tools = read_tools(body, http.body);
   const Json* messages = body.find("messages");
   if (!messages || !messages->is_array()) body.refuse("messages", "must be of type array");
   if (messages->empty()) body.refuse("messages", "must hold a message");
   for (const Json& m : *messages) request.messages.push_back(read_message(m));
+  const bool logprobs = body.flag("logprobs").value_or(false);
+  const auto top = body.integer("top_logprobs", 0, kMaxTopLogprobs);
+  if (top && *top > 0 && !logprobs) body.refuse("top_logprobs", "needs \"logprobs\": true");
+  if (logprobs) request.options.logprobs = top.value_or(0);
   const std::string effort = body.text("reasoning_effort").value_or("");
   static constexpr std::string_view kEfforts[] = {"", "none", "minimal", "low", "medium", "high", "xhigh"};
   if (std::find(std::begin(kEfforts), std::end(kEfforts), effort) == std::end(kEfforts))
@@ -252,50 +291,32 @@ Reply chat_completions(Service& service, const HttpRequest& http) {
   return answer(service, body, request, true);
 }
 
-/// A string, tokens, or an array of either.
-std::vector<Prompt> read_prompts(const Fields& body) {
-  const Json* value = body.find("prompt");
-  constexpr const char* kRule = "must be a string, an array of tokens, or an array of either";
-  const auto one = [&](const Json& json) -> Prompt {
-    if (json.is_string()) return json.get<std::string>();
-    if (!json.is_array()) body.refuse("prompt", kRule);
-    std::vector<int32_t> tokens;
-    for (const Json& token : json) {
-      if (!token.is_number_unsigned() || token.get<uint64_t>() > INT32_MAX) body.refuse("prompt", kRule);
-      tokens.push_back(token.get<int32_t>());
-    }
-    return tokens;
-  };
-  if (!value) body.refuse("prompt", kRule);
-  const bool several = value->is_array() && !value->empty() && !value->front().is_number();
-  if (!several) return {one(*value)};
-  if (value->size() > kMaxPrompts) body.refuse("prompt", fmt::format("holds over {} prompts", kMaxPrompts));
-  std::vector<Prompt> prompts;
-  for (const Json& json : *value) prompts.push_back(one(json));
-  return prompts;
-}
-
 Reply completions(Service& service, const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  AnswerRequest request = read_common(body, http.body);
+  AnswerRequest request = read_common(service, http, body);
   body.refuse_if_set("tools", "tools need a conversation: /v1/chat/completions");
-  request.prompts = read_prompts(body);
+  request.prompts = read_prompts(body, "prompt", kMaxPrompts);
   const auto best_of = body.integer("best_of", 0, kMaxChoices);
   if (best_of && *best_of > 1 && *best_of != request.choices) body.refuse("best_of", "is not supported yet");
-  if (!body.find("max_completion_tokens") && !body.find("max_tokens")) request.options.max_tokens = 16;
+  if (!body.find("max_completion_tokens") && !body.find("max_tokens") && request.options.max_tokens < 0)
+    request.options.max_tokens = 16;
   if (static_cast<int64_t>(request.prompts.size()) * request.choices > kMaxChoices)
     body.refuse("n", fmt::format("times the prompts is over {}", kMaxChoices));
-  return answer(service, body, request, false);
+  request.options.logprobs = body.integer("logprobs", 0, kMaxTopLogprobs);
+  const bool echo = body.flag("echo").value_or(false);
+  if (echo && request.options.logprobs)
+    body.refuse("echo", "with \"logprobs\" is not supported: the prompt's tokens have none here");
+  return answer(service, body, request, false, echo);
 }
 
 OrderedJson model_json(const LocalModel& m) {
   return {{"id", m.name}, {"object", "model"}, {"created", m.modified}, {"owned_by", "library"}};
 }
 
-Reply models(Service& service, const HttpRequest&) {
+Reply models(Service& service, const HttpRequest& http) {
   OrderedJson data = OrderedJson::array();
-  for (const LocalModel& m : service.library.list()) data.push_back(model_json(m));
+  for (const LocalModel& m : list_models(service, http)) data.push_back(model_json(m));
   return HttpReply{.body = dump({{"object", "list"}, {"data", data}})};
 }
 
@@ -316,18 +337,14 @@ std::string unescaped(std::string_view text) {
 Reply one_model(Service& service, const HttpRequest& http) {
   const std::string name =
       unescaped(std::string_view(http.path).substr(std::string_view("/v1/models/").size()));
-  return HttpReply{.body = dump(model_json(service.library.find(name)))};
+  return HttpReply{.body = dump(model_json(find_model(service, http, name)))};
 }
 
 constexpr Route kRoutes[] = {
     {"POST", "/v1/chat/completions", chat_completions},
     {"POST", "/v1/completions", completions},
-    {"GET", "/v1/models", models},
-    {"GET", "/v1/models/*", one_model},
-    {"POST", "/v1/embeddings", not_yet},
-    {"POST", "/v1/responses", not_yet},
-    {"POST", "/v1/messages", not_yet},
-    {"POST", "/v1/messages/count_tokens", not_yet},
+    {"GET", "/v1/models", models, Access::list},
+    {"GET", "/v1/models/*", one_model, Access::list},
 };
 
 }  // namespace
@@ -341,6 +358,9 @@ HttpReply openai_refusal(const Failure& failure) {
   const char* type = status == 404   ? "not_found_error"
                      : status == 503 ? "unavailable_error"
                      : status == 501 ? "not_supported_error"
+                     : status == 401 ? "authentication_error"
+                     : status == 403 ? "permission_error"
+                     : status == 429 ? "rate_limit_error"
                      : status >= 500 ? "server_error"
                                      : "invalid_request_error";
   OrderedJson error{{"message", failure.message}, {"type", type}};

@@ -12,6 +12,7 @@
 #include "engine/prompt.h"
 #include "engine/scheduler.h"
 #include "serve/library.h"
+#include "serve/settings.h"
 
 namespace uma::serve {
 
@@ -21,9 +22,13 @@ using KeepAlive = std::chrono::nanoseconds;
 
 struct LoadedModel {
   LoadedModel(LocalModel local, const std::shared_ptr<const Model>& model, const SchedulerOptions& options)
-      : info(std::move(local)), prompts(model->vocabulary), scheduler(model, options) {}
+      : info(std::move(local)),
+        settings(ModelSettings::parse(info.settings)),
+        prompts(model->vocabulary, settings.template_source),
+        scheduler(model, options) {}
 
   LocalModel info;
+  ModelSettings settings;
   PromptMaker prompts;
   Scheduler scheduler;
 };
@@ -88,7 +93,9 @@ class Pool {
   std::vector<Status> status() const;
 
  private:
-  static std::string key_of(const LocalModel& model) { return model.name + "|" + model.digest; }
+  static std::string key_of(const LocalModel& model) {
+    return model.name + "|" + model.digest + "|" + model.settings;
+  }
   std::shared_ptr<LoadedModel> make_room();
   std::shared_ptr<LoadedModel> load(const LocalModel& model) const;
   void release(Place& place);

@@ -1,47 +1,116 @@
 #include "serve/router.h"
 
+#include <algorithm>
+
 namespace uma::serve {
 namespace {
 
-bool matches(std::string_view pattern, std::string_view path) {
-  if (!pattern.ends_with('*')) return pattern == path;
-  pattern.remove_suffix(1);
-  return path.size() > pattern.size() && path.starts_with(pattern);
+const Route* find_route(std::string_view path, std::string_view method, const Route*& other_method) {
+  if (method == "HEAD") method = "GET";
+  for (const auto routes : {ollama_routes(), openai_routes(), embedding_routes(), anthropic_routes(),
+                            responses_routes(), management_routes(), watch_routes()}) {
+    for (const Route& r : routes) {
+      if (!path_matches(r.path, path)) continue;
+      if (method == r.method) return &r;
+      other_method = &r;
+    }
+  }
+  return nullptr;
 }
+
+/// A sink whose errors become its reply; after one, the rest of the body is not looked at.
+class GuardedSink final : public BodySink {
+ public:
+  template <class Open>
+  GuardedSink(std::string path, const Open& open, std::function<void(const Failure&)> tell)
+      : path_(std::move(path)), tell_(std::move(tell)) {
+    guard([&] { inner_ = open(); });
+  }
+  void write(std::string_view bytes) override {
+    if (!failure_) guard([&] { inner_->write(bytes); });
+  }
+  HttpReply finish() override {
+    HttpReply reply;
+    if (!failure_) guard([&] { reply = inner_->finish(); });
+    if (failure_) reply = refusal(path_, *failure_);
+    tell_(failure_.value_or(Failure{.status = reply.status}));
+    return reply;
+  }
+
+ private:
+  template <class F>
+  void guard(const F& f) {
+    try {
+      f();
+    } catch (...) {
+      failure_ = failure_of(std::current_exception());
+    }
+  }
+  std::string path_;
+  std::function<void(const Failure&)> tell_;
+  std::unique_ptr<BodySink> inner_;
+  std::optional<Failure> failure_;
+};
 
 }  // namespace
 
+bool has_sink(const HttpRequest& request) {
+  const Route* other = nullptr;
+  const Route* route = find_route(request.path, request.method, other);
+  return route && route->receive;
+}
+
+std::unique_ptr<BodySink> open_sink(Service& service, HttpRequest& request,
+                                    const std::function<void(std::string_view)>& log) {
+  const Route* other = nullptr;
+  const Route* route = find_route(request.path, request.method, other);
+  return std::make_unique<GuardedSink>(
+      request.path,
+      [&] {
+        service.gate.admit(request, route->access);
+        return route->receive(service, request);
+      },
+      [&service, log, label = std::string_view(route->path)](const Failure& failure) {
+        if (!failure.detail.empty() && log) log(fmt::format("{}: {}", label, failure.detail));
+        service.metrics.count_reply(label, failure.status);
+      });
+}
+
 HttpReply refusal(std::string_view path, const Failure& failure) {
-  HttpReply reply = path.starts_with("/v1/") ? openai_refusal(failure) : ollama_refusal(failure);
-  if (failure.status == 503) reply.headers.emplace_back("Retry-After", "1");
+  HttpReply reply = path.starts_with("/v1/messages") ? anthropic_refusal(failure)
+                    : path.starts_with("/v1/")       ? openai_refusal(failure)
+                                                     : ollama_refusal(failure);
+  const int64_t wait =
+      failure.status == 503 ? std::max<int64_t>(failure.retry_after, 1) : failure.retry_after;
+  if (wait > 0) reply.headers.emplace_back("Retry-After", std::to_string(wait));
+  if (failure.status == 401) reply.headers.emplace_back("WWW-Authenticate", "Bearer");
   return reply;
 }
 
-Reply route(Service& service, const HttpRequest& request, const std::function<void(std::string_view)>& log) {
-  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+Reply route(Service& service, HttpRequest& request, const std::function<void(std::string_view)>& log) {
   std::string_view label = "other";  // of figures: names that clients make up are not kept
-  const Route* known = nullptr;
+  const Route* other = nullptr;
   Failure failure{.status = 404, .message = "there is no such path"};
   try {
-    for (const auto routes : {ollama_routes(), openai_routes(), watch_routes()}) {
-      for (const Route& r : routes) {
-        if (!matches(r.path, request.path)) continue;
-        known = &r;
-        label = r.path;
-        if (method != r.method) continue;
-        Reply reply = r.handle(service, request);
-        service.metrics.count_reply(label, 200);
-        return reply;
-      }
+    const Route* known = find_route(request.path, request.method, other);
+    if (known) {
+      label = known->path;
+      service.gate.admit(request, known->access);
+      Reply reply = known->handle(service, request);
+      service.metrics.count_reply(label, 200);
+      return reply;
     }
-    if (known) failure = {.status = 405, .message = fmt::format("{} takes {}", known->path, known->method)};
+    if (other) {
+      label = other->path;
+      failure = {.status = 405, .message = fmt::format("{} takes {}", other->path, other->method)};
+    }
   } catch (...) {
     failure = failure_of(std::current_exception());
   }
   if (!failure.detail.empty() && log) log(fmt::format("{}: {}", label, failure.detail));
   service.metrics.count_reply(label, failure.status);
   HttpReply reply = refusal(request.path, failure);
-  if (failure.status == 405) reply.headers.emplace_back("Allow", known->method);
+  if (failure.status == 405) reply.headers.emplace_back("Allow", other->method);
   return reply;
 }
 

@@ -24,14 +24,36 @@ Pool::Options with_log(Pool::Options options, const std::function<void(std::stri
 
 Server::Server(ServerOptions o)
     : log_(one_at_a_time(std::move(o.log))),
-      service_(std::move(o.store), o.models, with_log(std::move(o.pool), log_), std::move(o.version)),
+      service_(o.store, o.models, with_log(std::move(o.pool), log_), std::move(o.version),
+               o.keys ? std::make_unique<KeyStore>(hub::Store(o.store).home()) : nullptr),
       http_(std::move(o.http),
-            {.handle = [this](const HttpRequest& request) { return route(service_, request, log_); },
+            {.handle = [this](HttpRequest& request) { return route(service_, request, log_); },
+             .has_sink = has_sink,
+             .open_sink = [this](HttpRequest& request) { return open_sink(service_, request, log_); },
              .refuse = refusal,
-             .tick = [this] { service_.pool.sweep(); },
+             .tick = [this] { tick(); },
              .log = log_},
             service_.metrics) {
+  service_.offline = o.offline;
   http_.on_stop = [this] { service_.closing = true; };
+}
+
+Server::~Server() {
+  flush();
+}
+
+void Server::tick() {
+  service_.pool.sweep();
+  flush();
+}
+
+/// What cannot be counted must not end the server.
+void Server::flush() {
+  try {
+    service_.gate.flush();
+  } catch (const Error& e) {
+    log_(e.what());
+  }
 }
 
 }  // namespace uma::serve

@@ -17,6 +17,8 @@ struct ServerOptions {
   hub::StoreConfig store;
   std::vector<std::pair<std::string, std::string>> models;  // names and their files, besides the store's
   std::string version;
+  bool offline = false;                       // models are not fetched
+  bool keys = false;                          // whoever asks needs a key of the store's folder
   std::function<void(std::string_view)> log;  // a line; from any thread, one at a time
 };
 
@@ -24,6 +26,7 @@ class Server {
  public:
   /// Listens, so that a client that comes now waits. Throws what Library and HttpServer throw.
   explicit Server(ServerOptions options);
+  ~Server();
 
   uint16_t port() const { return http_.port(); }
   /// Until stop(), or SIGINT or SIGTERM where `signals` says so. Returns when the last connection is closed.
@@ -31,6 +34,9 @@ class Server {
   void stop() { http_.stop(); }
 
  private:
+  void tick();
+  void flush();
+
   std::function<void(std::string_view)> log_;
   Service service_;
   HttpServer http_;  // last: its connections use the others

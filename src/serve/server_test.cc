@@ -157,7 +157,6 @@ TEST(ServeOllama, RefusesInItsWords) {
       s.ask("POST", "/api/chat", R"({"model":"tiny","messages":[{"role":"robot","content":"x"}]})").status,
       400);
   EXPECT_EQ(s.ask("POST", "/api/chat", R"({"model":"tiny","messages":[7]})").status, 400);
-  EXPECT_EQ(s.ask("POST", "/api/embed", R"({"model":"tiny"})").status, 501);
   const auto long_prompt =
       s.ask("POST", "/api/generate", R"({"model":"tiny","prompt":")" + std::string(600, 'x') + R"("})");
   EXPECT_EQ(long_prompt.status, 400);
@@ -249,7 +248,9 @@ TEST(ServeOpenAi, ModelsAndRefusals) {
   refused(R"("tool_choice":"required")", "tool_choice");
   refused(R"("response_format":{"type":"xml"})", "response_format");
   refused(R"("response_format":{"type":"json_schema"})", "response_format");
-  refused(R"("logprobs":true)", "logprobs");
+  refused(R"("logprobs":1)", "logprobs");
+  refused(R"("top_logprobs":2)", "top_logprobs");
+  refused(R"("logprobs":true,"top_logprobs":21)", "top_logprobs");
   refused(R"("logit_bias":{"x":1})", "logit_bias");
   refused(R"("logit_bias":{"1":1000})", "logit_bias");
   refused(R"("logit_bias":{"99999":1})", "");
@@ -265,7 +266,6 @@ TEST(ServeOpenAi, ModelsAndRefusals) {
   EXPECT_EQ(s.ask("POST", "/v1/completions", R"({"model":"tiny","prompt":[-1]})").status, 400);
   EXPECT_EQ(s.ask("POST", "/v1/completions", R"({"model":"tiny","prompt":[300]})").status, 400);
   EXPECT_EQ(s.ask("POST", "/v1/completions", R"({"model":"tiny","prompt":""})").status, 400);
-  EXPECT_EQ(s.ask("POST", "/v1/embeddings", "{}").status, 501);
   const auto over =
       s.ask("POST", "/v1/completions", R"({"model":"tiny","prompt":")" + std::string(600, 'x') + R"("})");
   EXPECT_EQ(over.json()["error"]["code"], "context_length_exceeded");
@@ -336,7 +336,7 @@ TEST(ServeHttp, StrangersAreTurnedAway) {
     TestServer open([](ServerOptions& o) { o.http.host = "0.0.0.0"; });
     FAIL();
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("--insecure"), std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("--keys and --tls-cert, or --insecure"), std::string::npos);
   }
   TestServer insecure([](ServerOptions& o) {
     o.http.host = "0.0.0.0";
@@ -429,7 +429,9 @@ TEST(ServeStreams, AReaderThatStopsIsCutOff) {
 class Plain final : public AnswerFormat {
  public:
   std::string_view type() const override { return "text/plain"; }
-  std::string piece(size_t, std::string_view text) override { return std::string(text); }
+  std::string piece(size_t, std::string_view text, std::span<const TokenLogprob>) override {
+    return std::string(text);
+  }
   std::string choice_end(size_t, const GenerateResult&) override { return {}; }
   std::string end(std::span<const GenerateResult>) override { return "."; }
   std::string error(const Failure& f) override { return "!" + f.message; }
@@ -442,6 +444,7 @@ TEST(ServeStreams, TheSchedulerWaitsForASlowReader) {
   Service service({.home = files.folder / "home"}, {{"long", files.long_model()}}, {}, "0");
   AnswerRequest request;
   request.model = "long";
+  request.local = service.library.find("long");
   request.prompts = {"x"};
   request.options.sampling.temperature = 0;
   request.options.sampling.logit_bias = {{65, 100.f}};

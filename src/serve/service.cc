@@ -1,9 +1,38 @@
 #include "serve/service.h"
 
+#include <algorithm>
+
+#include "hub/names.h"
+
 namespace uma::serve {
 
-Reply not_yet(Service&, const HttpRequest& http) {
-  throw ApiError(501, fmt::format("{} is not supported yet", http.path));
+namespace {
+
+bool may_use(const HttpRequest& http, std::string_view name) {
+  return http.models.empty() ||
+         std::any_of(http.models.begin(), http.models.end(),
+                     [&](const std::string& m) { return with_tag(m) == with_tag(name); });
+}
+
+}  // namespace
+
+LocalModel find_model(const Service& service, const HttpRequest& http, std::string_view name) {
+  if (!may_use(http, name))
+    throw ApiError(403, fmt::format("this key may not use the model '{}'", hub::printable(name)), "model");
+  return service.library.find(name);
+}
+
+std::vector<LocalModel> list_models(const Service& service, const HttpRequest& http) {
+  std::vector<LocalModel> models = service.library.list();
+  std::erase_if(models, [&](const LocalModel& m) { return !may_use(http, m.name); });
+  return models;
+}
+
+std::function<void(const GenerateTimings&)> count_answers(Service& service, const std::string& tenant) {
+  return [&service, tenant](const GenerateTimings& timings) {
+    service.metrics.add(timings, tenant);
+    service.gate.add_tokens(tenant, timings.prompt_tokens + timings.answer_tokens);
+  };
 }
 
 namespace {
@@ -23,7 +52,7 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
   if (!request.tools.empty() && request.constraint.kind != Constraint::Kind::none)
     throw ApiError(400, "tools and a format for the answer together are not supported", "tools");
   options.grammar = service.grammars.get(request.constraint);
-  work.model = service.pool.take(service.library.find(request.model), request.keep_alive);
+  work.model = service.pool.take(request.local, request.keep_alive);
   if (!request.tools.empty()) {
     options.tools = tool_style_of(work.model->prompts.template_source());
     if (!options.tools)
@@ -32,6 +61,7 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
   }
   work.streamed = request.streamed;
   work.metrics = &service.metrics;
+  work.on_ended = count_answers(service, request.tenant);
   const PromptMaker& maker = work.model->prompts;
   std::vector<std::vector<int32_t>> prompts;
   for (const Prompt& prompt : request.prompts) {
@@ -40,7 +70,8 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
   }
   if (prompts.empty())
     prompts.push_back(
-        maker.conversation(request.messages, with_tools(request.template_json, request.tools.json)));
+        maker.conversation(work.model->settings.begin(request.messages),
+                           with_tools(request.template_json, request.tools.json)));
   for (const auto& prompt : prompts) {
     for (int64_t i = 0; i < request.choices; ++i) {
       ScheduledRequest& r = work.choices.emplace_back();
@@ -48,6 +79,7 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
       r.options = options;
       r.options.sampling.seed += work.choices.size() - 1;
       r.context = request.context;
+      r.tenant = request.tenant;
     }
   }
   return work;

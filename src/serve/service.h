@@ -11,6 +11,8 @@
 #include "serve/answering.h"
 #include "serve/api.h"
 #include "serve/constraint.h"
+#include "serve/gate.h"
+#include "serve/jobs.h"
 #include "serve/library.h"
 #include "serve/metrics.h"
 #include "serve/pool.h"
@@ -20,15 +22,21 @@ namespace uma::serve {
 
 struct Service {
   Service(hub::StoreConfig store, const std::vector<std::pair<std::string, std::string>>& models,
-          Pool::Options pool_options, std::string version_text)
-      : library(std::move(store), models), pool(std::move(pool_options)), version(std::move(version_text)) {}
+          Pool::Options pool_options, std::string version_text, std::unique_ptr<KeyStore> keys = nullptr)
+      : library(std::move(store), models),
+        gate(std::move(keys)),
+        pool(std::move(pool_options)),
+        version(std::move(version_text)) {}
 
   Library library;
+  Gate gate;
   Metrics metrics;
   Pool pool;
   GrammarCache grammars;
   std::string version;
   std::atomic<bool> closing{false};
+  bool offline = false;  // nothing is fetched
+  Jobs jobs;             // last: they use the others
 };
 
 /// Handlers may take their time (they open models and read prompts), so they run on threads of their own,
@@ -37,15 +45,21 @@ struct Route {
   const char* method;
   const char* path;  // a '*' at the end: anything but nothing may follow
   Reply (*handle)(Service&, const HttpRequest&);
+  Access access = Access::ask;
+  /// In place of handle: the body is handed on as it comes.
+  std::unique_ptr<BodySink> (*receive)(Service&, const HttpRequest&) = nullptr;
 };
 std::span<const Route> ollama_routes();
 std::span<const Route> openai_routes();
+std::span<const Route> embedding_routes();
+std::span<const Route> anthropic_routes();
+std::span<const Route> responses_routes();
+std::span<const Route> management_routes();
 std::span<const Route> watch_routes();
-/// What a route answers that is known and not there: 501.
-Reply not_yet(Service& service, const HttpRequest& http);
 /// An error in a dialect's words.
 HttpReply ollama_refusal(const Failure& failure);
 HttpReply openai_refusal(const Failure& failure);
+HttpReply anthropic_refusal(const Failure& failure);
 
 /// A prompt is text that goes to the model as it stands, or tokens.
 using Prompt = std::variant<std::string, std::vector<int32_t>>;
@@ -53,6 +67,7 @@ using Prompt = std::variant<std::string, std::vector<int32_t>>;
 /// What is asked for, whoever asked in which dialect.
 struct AnswerRequest {
   std::string model;
+  LocalModel local;                   // what the name stands for
   std::vector<ChatMessage> messages;  // a conversation
   std::vector<Prompt> prompts;        // or prompts
   std::string template_json;          // further variables of the chat template, or ""
@@ -63,9 +78,18 @@ struct AnswerRequest {
   int64_t context = 0;                // tokens; 0: the server's
   std::optional<KeepAlive> keep_alive;
   bool streamed = false;
+  std::string tenant;  // HttpRequest's
 };
 
-/// Finds and loads the model and makes the prompts. The format is left to the dialect.
+/// The model of a name, if whoever asks may use it. Throws ApiError 403, 404.
+LocalModel find_model(const Service& service, const HttpRequest& http, std::string_view name);
+/// Those that whoever asks may use.
+std::vector<LocalModel> list_models(const Service& service, const HttpRequest& http);
+
+/// What is to be done with the figures of an answer that has ended.
+std::function<void(const GenerateTimings&)> count_answers(Service& service, const std::string& tenant);
+
+/// Loads the model and makes the prompts. The format is left to the dialect.
 /// throws ApiError, BusyError, and what the model's template throws.
 AnswerWork make_work(Service& service, const AnswerRequest& request);
 

@@ -1,5 +1,6 @@
 // What watches the server: is it alive, does it take requests, how is it doing.
 #include "serve/json.h"
+#include "serve/openapi.h"
 #include "serve/service.h"
 
 namespace uma::serve {
@@ -23,8 +24,19 @@ Reply root(Service&, const HttpRequest&) {
   return HttpReply{.body = "uma is running\n", .type = "text/plain; charset=utf-8"};
 }
 
+Reply openapi(Service& service, const HttpRequest&) {
+  OrderedJson document = OrderedJson::parse(kOpenApi);
+  document["info"]["version"] = service.version;
+  return HttpReply{.body = dump(document)};
+}
+
 constexpr Route kRoutes[] = {
-    {"GET", "/", root}, {"GET", "/health", health}, {"GET", "/ready", ready}, {"GET", "/metrics", metrics}};
+    {"GET", "/", root, Access::open},
+    {"GET", "/health", health, Access::open},
+    {"GET", "/ready", ready, Access::open},
+    {"GET", "/metrics", metrics, Access::watch},
+    {"GET", "/openapi.json", openapi, Access::open},
+};
 
 }  // namespace
 

@@ -277,7 +277,7 @@ Pass Decoder::plan(std::span<const Chunk> chunks) const {
   return pass;
 }
 
-array Decoder::forward(std::span<const Chunk> chunks, LogitRows rows) const {
+array Decoder::hidden(std::span<const Chunk> chunks, LogitRows rows) const {
   const Pass pass = plan(chunks);
   std::vector<int32_t> ids;
   ids.reserve(static_cast<size_t>(pass.rows));
@@ -287,16 +287,17 @@ array Decoder::forward(std::span<const Chunk> chunks, LogitRows rows) const {
   if (embedding_scale_ != 1) x = multiply(x, array(embedding_scale_));
   for (int64_t i = 0; i < config_.block_count; ++i) x = layer(i, x, pass);
 
-  if (rows == LogitRows::none) return array(std::span<const float>(), {0, config_.vocab_size});
+  if (rows == LogitRows::none) return array(std::span<const float>(), {0, config_.embedding_length});
   if (rows == LogitRows::last && pass.rows != static_cast<int64_t>(chunks.size())) {
     std::vector<array> last;
     for (const Pass::Sequence& s : pass.sequences) last.push_back(rows_of(x, s.end - 1, s.end));
     x = last.size() == 1 ? last[0] : concatenate(last, 0);
   }
-  return logits(norm_(x));
+  return norm_(x);
 }
 
-array Decoder::logits(const array& x) const {
+array Decoder::head(const array& x) const {
+  if (x.shape(0) == 0) return array(std::span<const float>(), {0, config_.vocab_size});
   const array scores = head_ ? (*head_)(x) : embedding_.as_linear(x);
   return config_.logit_softcap > 0 ? softcap(scores, config_.logit_softcap) : scores;
 }

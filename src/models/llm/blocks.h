@@ -100,10 +100,10 @@ std::string block(int64_t i, const char* part);
 /// From tokens to logits. An architecture says what its layers do.
 class Decoder : public LanguageModel {
  public:
-  using LanguageModel::forward;
   const ModelConfig& config() const final { return config_; }
   std::unique_ptr<Cache> make_cache() const final;
-  array forward(std::span<const Chunk> chunks, LogitRows rows) const final;
+  array hidden(std::span<const Chunk> chunks, LogitRows rows) const final;
+  array head(const array& hidden) const final;
   int64_t weight_bytes_per_token() const final { return weight_bytes_; }
   int64_t weight_count() const final { return weight_count_; }
 
@@ -119,7 +119,6 @@ class Decoder : public LanguageModel {
 
  private:
   Pass plan(std::span<const Chunk> chunks) const;
-  array logits(const array& x) const;
 
   infer::Embedding embedding_;
   infer::RMSNorm norm_;

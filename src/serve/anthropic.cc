@@ -1,0 +1,216 @@
+// Anthropic's API: messages, whole and as events, and the counting of their tokens.
+#include <algorithm>
+
+#include "base/utf8.h"
+#include "serve/json.h"
+#include "serve/openai_fields.h"
+#include "serve/random_id.h"
+#include "serve/service.h"
+
+namespace uma::serve {
+namespace {
+
+constexpr size_t kMaxStops = 64;
+
+std::string event(const char* name, OrderedJson rest) {
+  OrderedJson json{{"type", name}};
+  json.update(rest);
+  return fmt::format("event: {}\ndata: {}\n\n", name, dump(json));
+}
+
+const char* stop_reason(const GenerateResult& result) {
+  switch (result.stop_reason) {
+    case StopReason::length:
+    case StopReason::context:
+      return "max_tokens";
+    case StopReason::stop:
+      return "stop_sequence";
+    default:
+      return "end_turn";
+  }
+}
+
+OrderedJson stop_sequence(const GenerateResult& result) {
+  return result.stop_reason == StopReason::stop ? OrderedJson(result.stop_string) : OrderedJson();
+}
+
+class AnthropicFormat final : public AnswerFormat {
+ public:
+  AnthropicFormat(std::string model, int64_t prompt_tokens)
+      : id_(random_id("msg_")), model_(std::move(model)), prompt_tokens_(prompt_tokens) {}
+
+  std::string_view type() const override { return "text/event-stream; charset=utf-8"; }
+  std::string begin() override {
+    OrderedJson message = head();
+    message["content"] = OrderedJson::array();
+    message["stop_reason"] = nullptr;
+    message["stop_sequence"] = nullptr;
+    message["usage"] = {{"input_tokens", prompt_tokens_}, {"output_tokens", 0}};
+    return event("message_start", {{"message", std::move(message)}}) +
+           event("content_block_start", {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}}) +
+           event("ping", OrderedJson::object());
+  }
+  std::string piece(size_t, std::string_view text, std::span<const TokenLogprob>) override {
+    return event("content_block_delta", {{"index", 0}, {"delta", {{"type", "text_delta"}, {"text", text}}}});
+  }
+  std::string choice_end(size_t, const GenerateResult&) override { return {}; }
+  std::string end(std::span<const GenerateResult> results) override {
+    const GenerateResult& r = results[0];
+    return event("content_block_stop", {{"index", 0}}) +
+           event("message_delta",
+                 {{"delta", {{"stop_reason", stop_reason(r)}, {"stop_sequence", stop_sequence(r)}}},
+                  {"usage", usage_of(r)}}) +
+           event("message_stop", OrderedJson::object());
+  }
+  std::string error(const Failure& failure) override {
+    return fmt::format("event: error\ndata: {}\n\n", anthropic_refusal(failure).body);
+  }
+  std::string whole(std::span<const GenerateResult> results) override {
+    const GenerateResult& r = results[0];
+    OrderedJson message = head();
+    message["content"] = {{{"type", "text"}, {"text", r.text}}};
+    message["stop_reason"] = stop_reason(r);
+    message["stop_sequence"] = stop_sequence(r);
+    message["usage"] = usage_of(r);
+    return dump(message);
+  }
+  HttpReply refusal(const Failure& failure) override { return anthropic_refusal(failure); }
+
+ private:
+  OrderedJson head() const {
+    return {{"id", id_}, {"type", "message"}, {"role", "assistant"}, {"model", model_}};
+  }
+  /// As there, what was found in the cache is not counted as input.
+  OrderedJson usage_of(const GenerateResult& result) const {
+    const GenerateTimings& t = result.timings;
+    return {{"input_tokens", t.prompt_tokens - t.reused_tokens},
+            {"cache_creation_input_tokens", 0},
+            {"cache_read_input_tokens", t.reused_tokens},
+            {"output_tokens", t.answer_tokens}};
+  }
+
+  std::string id_, model_;
+  int64_t prompt_tokens_;
+};
+
+/// A string, or an array of text blocks.
+std::string read_text(const Json& content, const char* param) {
+  if (content.is_string()) return content.get<std::string>();
+  const auto refuse = [&](std::string_view sentence) { throw ApiError(400, sentence, param); };
+  if (!content.is_array()) refuse(fmt::format("\"{}\" must be a string or an array of blocks", param));
+  std::string text;
+  for (const Json& json : content) {
+    if (!json.is_object()) refuse(fmt::format("\"{}\" must be a string or an array of blocks", param));
+    const Fields block(json);
+    const std::string type = block.text("type").value_or("");
+    if (type == "thinking" || type == "redacted_thinking")
+      continue;  // of earlier turns: templates leave it out
+    if (type != "text") refuse(fmt::format("content of type '{}' is not supported", shown(type)));
+    text += block.text("text").value_or("");
+  }
+  return text;
+}
+
+/// A version is a date. Clients that name none are taken as well.
+void check_version(const HttpRequest& http) {
+  const std::string_view version = http.header("anthropic-version");
+  if (version.empty()) return;
+  static constexpr std::string_view kForm = "0000-00-00";
+  bool good = version.size() == kForm.size();
+  for (size_t i = 0; good && i < kForm.size(); ++i)
+    good = kForm[i] == '-' ? version[i] == '-' : version[i] >= '0' && version[i] <= '9';
+  if (!good)
+    throw ApiError(400,
+                   fmt::format("anthropic-version: \"{}\" is no version such as 2023-06-01", shown(version)));
+}
+
+/// What both calls share.
+AnswerRequest read_conversation(const Service& service, const HttpRequest& http, const Fields& body) {
+  check_version(http);
+  AnswerRequest request;
+  request.tenant = http.tenant;
+  request.model = body.text("model").value_or("");
+  if (request.model.empty()) throw ApiError(400, "model: Field required", "model");
+  request.local = find_model(service, http, request.model);
+  body.refuse_if_set("tools", "tools are not supported yet");
+  const Json* thinking = body.find("thinking");
+  if (thinking && !(thinking->is_object() && thinking->value("type", Json()) == "disabled"))
+    body.refuse("thinking", "is not supported yet, but for {\"type\":\"disabled\"}");
+  if (thinking) request.template_json = R"({"enable_thinking":false})";
+  if (const Json* system = body.find("system"))
+    if (std::string text = read_text(*system, "system"); !text.empty())
+      request.messages.push_back({"system", std::move(text)});
+  const Json* messages = body.find("messages");
+  if (!messages || !messages->is_array()) body.refuse("messages", "must be of type array");
+  if (messages->empty()) body.refuse("messages", "must hold a message");
+  for (const Json& json : *messages) {
+    if (!json.is_object()) throw ApiError(400, "a message must be of type object", "messages");
+    const Fields m(json);
+    const std::string role = m.text("role").value_or("");
+    if (role != "user" && role != "assistant")
+      throw ApiError(400, fmt::format("role '{}' is not one of user, assistant", shown(role)), "messages");
+    const Json* content = m.find("content");
+    if (!content) m.refuse("content", "must be a string or an array of blocks");
+    request.messages.push_back({role, read_text(*content, "content")});
+  }
+  if (request.messages.back().role == "assistant")
+    throw ApiError(400,
+                   "the conversation must end with a user message: an answer cannot be begun for the model",
+                   "messages");
+  return request;
+}
+
+Reply messages(Service& service, const HttpRequest& http) {
+  const Json json = parse_object(http.body);
+  const Fields body(json);
+  AnswerRequest request = read_conversation(service, http, body);
+  const auto most = body.integer("max_tokens", 1, INT32_MAX);
+  if (!most) throw ApiError(400, "max_tokens: Field required", "max_tokens");
+  begin_sampling(request);
+  request.options.max_tokens = *most;
+  SamplingOptions& s = request.options.sampling;
+  s.temperature = static_cast<float>(body.number("temperature", 0, 1).value_or(s.temperature));
+  s.top_p = static_cast<float>(body.number("top_p", 0, 1).value_or(s.top_p));
+  s.top_k = body.integer("top_k", 0, INT32_MAX).value_or(s.top_k);
+  if (body.find("stop_sequences")) request.options.stop = body.texts("stop_sequences", kMaxStops);
+  request.streamed = body.flag("stream").value_or(false);
+  AnswerWork work = make_work(service, request);
+  const auto prompt_tokens = static_cast<int64_t>(work.choices[0].prompt.size());
+  work.format = std::make_unique<AnthropicFormat>(request.model, prompt_tokens);
+  return std::make_unique<Answering>(std::move(work));
+}
+
+Reply count_tokens(Service& service, const HttpRequest& http) {
+  const Json json = parse_object(http.body);
+  const AnswerWork work = make_work(service, read_conversation(service, http, Fields(json)));
+  return HttpReply{.body = dump({{"input_tokens", work.choices[0].prompt.size()}})};
+}
+
+constexpr Route kRoutes[] = {{"POST", "/v1/messages", messages},
+                             {"POST", "/v1/messages/count_tokens", count_tokens}};
+
+}  // namespace
+
+std::span<const Route> anthropic_routes() {
+  return kRoutes;
+}
+
+HttpReply anthropic_refusal(const Failure& failure) {
+  const int status = failure.status;
+  const char* type = status == 401   ? "authentication_error"
+                     : status == 403 ? "permission_error"
+                     : status == 404 ? "not_found_error"
+                     : status == 413 ? "request_too_large"
+                     : status == 429 ? "rate_limit_error"
+                     : status == 503 ? "overloaded_error"
+                     : status >= 500 ? "api_error"
+                                     : "invalid_request_error";
+  const std::string id = random_id("req_");
+  return {
+      .status = status,
+      .body = dump(
+          {{"type", "error"}, {"error", {{"type", type}, {"message", failure.message}}}, {"request_id", id}}),
+      .headers = {{"request-id", id}}};
+}
+
+}  // namespace uma::serve

@@ -1,0 +1,23 @@
+#pragma once
+// Fields that Ollama's calls share.
+#include <optional>
+#include <string>
+
+#include "serve/json.h"
+#include "serve/service.h"
+
+namespace uma::serve {
+
+/// "model", or the older "name". Throws ApiError 400 where both are missing.
+std::string read_model(const Fields& body);
+
+/// "keep_alive": seconds as a number, or a Go duration such as "1h30m". Throws ApiError 400.
+std::optional<KeepAlive> read_keep_alive(const Fields& body);
+
+/// Options by Ollama's names, over what the request says so far. Throws ApiError 400.
+void read_options(const Json& options, AnswerRequest& request);
+
+/// The options that the model was made with, whoever asks in which dialect.
+void read_parameters(AnswerRequest& request);
+
+}  // namespace uma::serve
