@@ -7,18 +7,30 @@ import subprocess
 
 from support import PATIENCE, BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, main
 
-COMMANDS = ("run", "serve", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template", "doctor")
+COMMANDS = ("run", "serve", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template",
+            "embed", "doctor")
+GROUPS = {"keys": ("add", "list", "revoke")}  # commands of commands
 # The least words that each takes.
 WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "list": (), "show": (TINY,),
          "rm": ("nothing:here",), "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"),
-         "tokenize": (TINY,), "template": (TINY, "chat.json"), "doctor": ()}
+         "tokenize": (TINY,), "template": (TINY, "chat.json"), "embed": (TINY, "text"),
+         "doctor": ()}
 
 
 class Help(CliTest):
     def test_the_commands_are_listed(self):
         text = self.ok("--help").text
         listed = re.findall(r"^  ([a-z]+)(?:, [a-z]+)?  +\S", text.split("Subcommands:")[1], re.MULTILINE)
-        self.assertEqual(sorted(listed), sorted(COMMANDS))
+        self.assertEqual(sorted(listed), sorted((*COMMANDS, *GROUPS)))
+
+    def test_groups_list_their_commands(self):
+        for group, commands in GROUPS.items():
+            self.fails(group, code=2)
+            self.assertRegex(self.ok(group, "--help").text, rf"Examples?:\n  uma {group}")
+            for command in commands:
+                self.assertIn(command, self.ok(group, "--help").text)
+                self.assertRegex(self.ok(group, command, "--help").text, rf"Usage: uma {group} {command}")
+                self.fails(group, command, "name", "--nonsense", code=2, saying="--nonsense")
 
     def test_every_command_has_help_with_an_example_and_the_common_flags(self):
         for command in COMMANDS:
