@@ -302,8 +302,9 @@ class Anthropic(unittest.TestCase):
     def setUp(self):
         self.client = anthropic.Anthropic(base_url=url, api_key="none", max_retries=0, timeout=300)
         self.addCleanup(self.client.close)
-        self.ask = {"model": "m", "system": "Answer in one word.", "max_tokens": 12, "temperature": 0,
-                    "messages": [{"role": "user", "content": "Capital of France?"}]}
+        # This client has no argument for the temperature.
+        self.ask = {"model": "m", "system": "Answer in one word.", "max_tokens": 12,
+                    "extra_body": {"temperature": 0}, "messages": [{"role": "user", "content": "Capital of France?"}]}
 
     def test_message_stream_and_count(self):
         whole = self.client.messages.create(**self.ask)
