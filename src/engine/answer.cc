@@ -49,13 +49,15 @@ std::string Answer::decode(int32_t token) {
 }
 
 void Answer::release_logprobs(bool partly) {
-  while (auto token = logprobs_.take(result_.text.size(), partly)) {
+  while (auto token = logprobs_.take(emitted_bytes_, partly)) {
     if (on_logprob_) on_logprob_(*token);
     result_.logprobs.push_back(std::move(*token));
   }
 }
 
 void Answer::emit(std::string_view text) {
+  emitted_bytes_ += text.size();
+  release_logprobs(false);
   if (!tools_) return emit_text(std::string(text));
   ToolCallReader::Parts parts = tools_->put(text);
   emit_text(parts.text);
@@ -68,7 +70,6 @@ void Answer::emit(std::string_view text) {
 void Answer::emit_text(const std::string& text) {
   if (text.empty()) return;
   result_.text += text;
-  release_logprobs(false);
   if (on_text_) on_text_(text);
 }
 

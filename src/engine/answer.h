@@ -55,6 +55,7 @@ class Answer {
   TokenLogprob drawn_;  // the last token that was drawn, where that is wanted
   LogprobQueue logprobs_;
   size_t decoded_bytes_ = 0;  // of text, held back or not
+  size_t emitted_bytes_ = 0;  // of text that no stop string held back: what was said, and tool calls
   GenerateResult result_;
 };
 

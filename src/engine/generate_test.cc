@@ -153,6 +153,10 @@ TEST(Generate, CallsAreTakenOutOfTheText) {
   EXPECT_EQ(called, (std::vector<std::string>{R"(f{"a":12})"}));
   ASSERT_EQ(r.tool_calls.size(), 1u);
   EXPECT_EQ(r.stop_reason, StopReason::eos);
+  // What was drawn for the call counts among the log probabilities, as it does among the tokens.
+  f.options.logprobs = 0;
+  const GenerateResult told = f.generate();
+  EXPECT_EQ(told.logprobs.size(), told.tokens.size());
 }
 
 TEST(Generate, StopStringsEndTheTextBeforeThem) {

@@ -69,9 +69,8 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
     prompts.push_back(text ? maker.plain(*text, true) : std::get<std::vector<int32_t>>(prompt));
   }
   if (prompts.empty())
-    prompts.push_back(
-        maker.conversation(work.model->settings.begin(request.messages),
-                           with_tools(request.template_json, request.tools.json)));
+    prompts.push_back(maker.conversation(work.model->settings.begin(request.messages),
+                                         with_tools(request.template_json, request.tools.json)));
   for (const auto& prompt : prompts) {
     for (int64_t i = 0; i < request.choices; ++i) {
       ScheduledRequest& r = work.choices.emplace_back();
