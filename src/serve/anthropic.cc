@@ -26,7 +26,7 @@ const char* stop_reason(const GenerateResult& result) {
     case StopReason::stop:
       return "stop_sequence";
     default:
-      return "end_turn";
+      return result.tool_calls.empty() ? "end_turn" : "tool_use";
   }
 }
 
@@ -46,17 +46,22 @@ class AnthropicFormat final : public AnswerFormat {
     message["stop_reason"] = nullptr;
     message["stop_sequence"] = nullptr;
     message["usage"] = {{"input_tokens", prompt_tokens_}, {"output_tokens", 0}};
-    return event("message_start", {{"message", std::move(message)}}) +
-           event("content_block_start", {{"index", 0}, {"content_block", {{"type", "text"}, {"text", ""}}}}) +
-           event("ping", OrderedJson::object());
+    return event("message_start", {{"message", std::move(message)}}) + event("ping", OrderedJson::object());
   }
   std::string piece(size_t, std::string_view text, std::span<const TokenLogprob>) override {
-    return event("content_block_delta", {{"index", 0}, {"delta", {{"type", "text_delta"}, {"text", text}}}});
+    std::string out;
+    if (!in_text_) out = start({{"type", "text"}, {"text", ""}});
+    in_text_ = true;
+    return out + delta({{"type", "text_delta"}, {"text", text}});
+  }
+  std::string call(size_t, size_t, const ToolCall& call) override {
+    const std::string out = end_text() + start(use_block(call.name, OrderedJson::object()));
+    return out + delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}}) + stop();
   }
   std::string choice_end(size_t, const GenerateResult&) override { return {}; }
   std::string end(std::span<const GenerateResult> results) override {
     const GenerateResult& r = results[0];
-    return event("content_block_stop", {{"index", 0}}) +
+    return end_text() +
            event("message_delta",
                  {{"delta", {{"stop_reason", stop_reason(r)}, {"stop_sequence", stop_sequence(r)}}},
                   {"usage", usage_of(r)}}) +
@@ -68,7 +73,11 @@ class AnthropicFormat final : public AnswerFormat {
   std::string whole(std::span<const GenerateResult> results) override {
     const GenerateResult& r = results[0];
     OrderedJson message = head();
-    message["content"] = {{{"type", "text"}, {"text", r.text}}};
+    message["content"] = OrderedJson::array();
+    if (!r.text.empty() || r.tool_calls.empty())
+      message["content"].push_back({{"type", "text"}, {"text", r.text}});
+    for (const ToolCall& call : r.tool_calls)
+      message["content"].push_back(use_block(call.name, OrderedJson::parse(call.arguments)));
     message["stop_reason"] = stop_reason(r);
     message["stop_sequence"] = stop_sequence(r);
     message["usage"] = usage_of(r);
@@ -89,8 +98,23 @@ class AnthropicFormat final : public AnswerFormat {
             {"output_tokens", t.answer_tokens}};
   }
 
+  static OrderedJson use_block(const std::string& name, OrderedJson input) {
+    return {{"type", "tool_use"}, {"id", random_id("toolu_")}, {"name", name}, {"input", std::move(input)}};
+  }
+  // Of a stream's block, number block_.
+  std::string start(OrderedJson block) const {
+    return event("content_block_start", {{"index", block_}, {"content_block", std::move(block)}});
+  }
+  std::string delta(OrderedJson delta) const {
+    return event("content_block_delta", {{"index", block_}, {"delta", std::move(delta)}});
+  }
+  std::string stop() { return event("content_block_stop", {{"index", block_++}}); }
+  std::string end_text() { return std::exchange(in_text_, false) ? stop() : ""; }
+
   std::string id_, model_;
   int64_t prompt_tokens_;
+  int64_t block_ = 0;
+  bool in_text_ = false;
 };
 
 /// A string, or an array of text blocks.
@@ -109,6 +133,74 @@ std::string read_text(const Json& content, const char* param) {
     text += block.text("text").value_or("");
   }
   return text;
+}
+
+/// The turns of one message: its text, the calls that it makes, or the results that it brings.
+void read_turns(const std::string& role, const Json& content, std::vector<ChatMessage>& turns) {
+  const Json none = Json::array(), nothing = Json::object();
+  Json texts = none, calls = none;
+  for (const Json& json : content.is_array() ? content : none) {
+    const std::string type = json.is_object() ? Fields(json).text("type").value_or("") : "";
+    const Fields block(json.is_object() ? json : nothing, type + " ");
+    if (type == "tool_use" && role == "assistant") {
+      const Json* input = block.find("input");
+      if (!input || !input->is_object()) block.refuse("input", "must be of type object");
+      const Json function = {{"name", block.text("name").value_or("")}, {"arguments", *input}};
+      const Json call = {{"id", block.text("id").value_or("")}, {"function", function}};
+      calls.push_back(call);
+    } else if (type == "tool_result" && role == "user") {
+      const Json* result = block.find("content");
+      const Json id = {{"tool_call_id", block.text("tool_use_id").value_or("")}};
+      turns.push_back({"tool", result ? read_text(*result, "content") : "", read_message_calls(id)});
+    } else {
+      texts.push_back(json);
+    }
+  }
+  const std::string text = read_text(content.is_array() ? texts : content, "content");
+  const bool brought =
+      content.is_array() && !content.empty() && texts.empty() && calls.empty();  // only results
+  if (brought) return;
+  const Json made = {{"tool_calls", calls}};
+  turns.push_back({role, text, calls.empty() ? "" : read_message_calls(made)});
+}
+
+/// The tools as OpenAI's API has them, which is what templates are given. body: the request's text.
+Tools read_anthropic_tools(const Fields& fields, std::string_view body) {
+  const Json* list = fields.find("tools");
+  if (list && !list->is_array()) fields.refuse("tools", "must be of type array");
+  std::string tools;
+  const auto texts = list ? item_texts(field_text(body, "tools")) : std::vector<std::string_view>();
+  for (size_t i = 0; list && i < list->size(); ++i) {
+    const Json& json = (*list)[i];
+    if (!json.is_object()) fields.refuse("tools", "must hold objects");
+    const Fields tool(json, "tool ");
+    if (const auto type = tool.text("type").value_or("custom"); type != "custom")
+      fields.refuse("tools", fmt::format("of type '{}' are not supported", shown(type)));
+    const Json* schema = tool.find("input_schema");
+    if (!schema || !schema->is_object()) fields.refuse("tools", "need an \"input_schema\" of type object");
+    OrderedJson function{{"name", tool.text("name").value_or("")}};
+    if (const auto description = tool.text("description")) function["description"] = *description;
+    const std::string head = dump(function);  // the schema goes on as it was written: its order is kept
+    tools += fmt::format(R"({}{{"type":"function","function":{},"parameters":{}}}}})", i ? "," : "",
+                         head.substr(0, head.size() - 1), field_text(texts[i], "input_schema"));
+  }
+  OrderedJson rest{{"tool_choice", "auto"}};
+  if (const Json* choice = fields.find("tool_choice")) {
+    if (!choice->is_object()) fields.refuse("tool_choice", "must be of type object");
+    const Fields c(*choice, "tool_choice ");
+    const std::string type = c.text("type").value_or("");
+    if (type == "tool") {
+      rest["tool_choice"] = {{"type", "function"}, {"function", {{"name", c.text("name").value_or("")}}}};
+    } else if (type == "any" || type == "auto" || type == "none") {
+      rest["tool_choice"] = type == "any" ? "required" : type;
+    } else {
+      fields.refuse("tool_choice", "must have the type auto, any, tool or none");
+    }
+    rest["parallel_tool_calls"] = !c.flag("disable_parallel_tool_use").value_or(false);
+  }
+  const std::string text = fmt::format(R"({{"tools":[{}],{})", tools, dump(rest).substr(1));
+  const Json made = parse_object(text);
+  return read_tools(Fields(made), text);
 }
 
 /// A version is a date. Clients that name none are taken as well.
@@ -132,7 +224,7 @@ AnswerRequest read_conversation(const Service& service, const HttpRequest& http,
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "model: Field required", "model");
   request.local = find_model(service, http, request.model);
-  body.refuse_if_set("tools", "tools are not supported yet");
+  request.tools = read_anthropic_tools(body, http.body);
   const Json* thinking = body.find("thinking");
   if (thinking && !(thinking->is_object() && thinking->value("type", Json()) == "disabled"))
     body.refuse("thinking", "is not supported yet, but for {\"type\":\"disabled\"}");
@@ -151,7 +243,7 @@ AnswerRequest read_conversation(const Service& service, const HttpRequest& http,
       throw ApiError(400, fmt::format("role '{}' is not one of user, assistant", shown(role)), "messages");
     const Json* content = m.find("content");
     if (!content) m.refuse("content", "must be a string or an array of blocks");
-    request.messages.push_back({role, read_text(*content, "content")});
+    read_turns(role, *content, request.messages);
   }
   if (request.messages.back().role == "assistant")
     throw ApiError(400,

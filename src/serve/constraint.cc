@@ -48,29 +48,6 @@ OrderedJson read_arguments(const Fields& function) {
   }
 }
 
-/// The texts of an array's items.
-std::vector<std::string_view> item_texts(std::string_view array) {
-  std::vector<std::string_view> items;
-  int depth = 0;
-  bool quoted = false;
-  size_t from = 1;
-  for (size_t i = 0; i < array.size(); ++i) {
-    const char c = array[i];
-    if (quoted) {
-      if (c == '\\') ++i;
-      quoted = c != '"';
-      continue;
-    }
-    quoted = c == '"';
-    depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
-    if ((c == ',' && depth == 1) || depth == 0) {
-      items.push_back(array.substr(from, i - from));
-      from = i + 1;
-    }
-  }
-  return items;
-}
-
 }  // namespace
 
 Constraint read_format(const Fields& fields, std::string_view body) {

@@ -201,5 +201,66 @@ TEST(ServeTools, CallsAreMadeParsedAndGivenBack) {
   EXPECT_EQ(both.status, 400);
 }
 
+TEST(ServeTools, InAnthropicsWords) {
+  TestServer probe;
+  TestServer s([&](ServerOptions& o) {
+    o.models.push_back({"tools:1", probe.with_template(probe.long_model(), kTemplate)});
+  });
+  const std::string tools =
+      R"("tools":[{"name":"add","description":"adds","input_schema":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}},
+               {"type":"custom","name":"stop","input_schema":{}}])";
+  const auto ask = [&](const std::string& messages, const std::string& more) {
+    return s.ask("POST", "/v1/messages",
+                 R"({"model":"tools:1","max_tokens":200,"messages":[)" + messages + "]," + more + "}");
+  };
+  const std::string user = R"({"role":"user","content":"x"})",
+                    named = R"(,"tool_choice":{"type":"tool","name":"add"})";
+  const auto message = ask(user, tools + named).json();
+  EXPECT_EQ(message["stop_reason"], "tool_use") << message;
+  ASSERT_EQ(message["content"].size(), 1u);
+  EXPECT_EQ(message["content"][0]["type"], "tool_use");
+  EXPECT_TRUE(message["content"][0]["id"].get<std::string>().starts_with("toolu_"));
+  expect_call({{"name", message["content"][0]["name"]}, {"arguments", message["content"][0]["input"]}});
+
+  const std::string stream = ask(user, tools + named + R"(,"stream":true)").body;
+  std::string name, input;
+  for (size_t at = 0; (at = stream.find("data: {", at)) != std::string::npos; ++at) {
+    const auto event = OrderedJson::parse(stream.substr(at + 6, stream.find("\n\n", at) - at - 6));
+    if (event["type"] == "content_block_start") name = event["content_block"].value("name", "");
+    if (event["type"] == "content_block_delta") input += event["delta"].value("partial_json", "");
+  }
+  expect_call({{"name", name}, {"arguments", input}});
+  EXPECT_NE(stream.find(R"("stop_reason":"tool_use")"), std::string::npos);
+  EXPECT_EQ(ask(user, tools + R"(,"tool_choice":{"type":"any"})").json()["stop_reason"], "tool_use");
+
+  // A call and its result, and what the user says to it.
+  const std::string turns =
+      user +
+      R"(,{"role":"assistant","content":[{"type":"text","text":"so"},{"type":"tool_use","id":"t1","name":"add","input":{"n":2}}]},
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":[{"type":"text","text":"3"}]},{"type":"text","text":"and?"}]})";
+  const auto count = [&](const std::string& messages) {
+    return s
+        .ask("POST", "/v1/messages/count_tokens",
+             R"({"model":"tools:1","messages":[)" + messages + "]," + tools + "}")
+        .json()["input_tokens"]
+        .get<int>();
+  };
+  EXPECT_GT(count(turns), count(user) + 40);
+  for (const char* bad :
+       {R"("tools":7)", R"("tools":[7])", R"("tools":[{"name":"f"}])",
+        R"("tools":[{"type":"web_search_20250305","name":"web_search"}])",
+        R"("tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"tool","name":"g"})",
+        R"("tools":[{"name":"f","input_schema":{}}],"tool_choice":"any")"}) {
+    const auto r = ask(user, bad);
+    EXPECT_EQ(r.status, 400) << bad << r.body;
+    EXPECT_EQ(r.json()["error"]["type"], "invalid_request_error");
+  }
+  EXPECT_EQ(
+      ask(R"({"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":3}]},)" + user,
+          tools)
+          .status,
+      400);
+}
+
 }  // namespace
 }  // namespace uma::serve

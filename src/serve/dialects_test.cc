@@ -184,7 +184,8 @@ TEST(ServeAnthropic, WholeStreamedAndCounted) {
   const auto events = named_events(s.ask("POST", "/v1/messages", streaming).body);
   ASSERT_GE(events.size(), 7u);
   EXPECT_EQ(events[0]["message"]["usage"]["input_tokens"], counted["input_tokens"]);
-  EXPECT_EQ(events[1]["type"], "content_block_start");
+  EXPECT_EQ(events[1]["type"], "ping");
+  EXPECT_EQ(events[2]["type"], "content_block_start");
   std::string text;
   for (const auto& e : events)
     if (e["type"] == "content_block_delta") text += e["delta"]["text"].get<std::string>();

@@ -22,6 +22,8 @@ Json parse_object(std::string_view body);
 /// The text of a field of an object that is valid JSON, with its fields in their order; "" where there is
 /// none. Of several of one name the last, as in parse_object.
 std::string_view field_text(std::string_view object, std::string_view name);
+/// The texts of the items of an array that parse_object took.
+std::vector<std::string_view> item_texts(std::string_view array);
 
 /// One line; what is not UTF-8 shows as U+FFFD.
 std::string dump(const OrderedJson& json);
