@@ -91,13 +91,15 @@ function drawModels() {
   if (models.length && !models.includes(first)) chat.models = [models[0], ...chat.models.slice(1)];
   for (const [id, chosen] of [["model", chat.models[0]], ["second", second]])
     byId(id).replaceChildren(...models.map((name) => element("option", { value: name, selected: name === chosen }, name)));
-  byId("both").checked = byId("second").hidden = second === undefined;
+  byId("both").checked = second !== undefined;
   byId("second").hidden = second === undefined;
 }
 
 function chooseModels() {
-  const other = byId("second").value || models.find((name) => name !== byId("model").value) || models[0];
-  chat.models = byId("both").checked ? [byId("model").value, other] : [byId("model").value];
+  const first = byId("model").value;
+  const begins = chat.models.length < 2;  // side by side: with another model, where there is one
+  const second = begins ? models.find((name) => name !== first) ?? first : byId("second").value;
+  chat.models = byId("both").checked ? [first, second] : [first];
   saveChat(chat);
   drawModels();
 }
