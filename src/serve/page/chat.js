@@ -163,8 +163,10 @@ function drawAnswer(answer, index) {
     if (answer.error) below.prepend(element("span", { className: "error", role: "alert" }, answer.error));
     if (answer.busy) return;
     below.append(copyButton(() => answer.content, "Copy the answer"));
-    if (index === chat.messages.length - 1 && !running.has(chat.id))
-      below.append(button("Regenerate", () => goOnFrom(index - 1, chat.messages[index - 1].content)));
+    const { answers } = chat.messages.at(-1);
+    if (answers?.at(-1) === answer && !running.has(chat.id))
+      below.append(button(answers.length > 1 ? "Regenerate both" : "Regenerate",
+        () => goOnFrom(index - 1, chat.messages[index - 1].content)));
   };
   update();
   drawn.set(answer, { update, root: view.root });
