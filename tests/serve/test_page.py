@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,17 @@ HOSTILE = """<img src=x onerror="window.hit=1"> <script>window.hit=1</script>
 ```
 """
 SCRIPTED = {"markdown": MARKDOWN, "hostile": HOSTILE}
+# Markdown and its elements, without attributes.
+RENDERED = {
+    "1. one\n\n   ```\n   ls\n   ```\n\n2. two\n   - a\nafter": "<ol><li><p>one</p><pre>ls</pre></li><li>two<ul><li>aafter</li></ul></li></ol>",
+    "3. a\n\nText\n- b\n    * c": "<ol><li>a</li></ol><p>Text</p><ul><li>b<ul><li>c</li></ul></li></ul>",
+    "snake_case_name 5 * 3 ***both*** **a**b": "<p>snake_case_name 5 * 3 <strong><em>both</em></strong> <strong>a</strong>b</p>",
+    "`*x*` ``b ` c`` \\*no\\* **open": "<p><code>*x*</code> <code>b ` c</code> *no* **open</p>",
+    "| a \\| b |\n|---|\n| 1 | 2 |": "<table><thead><tr><th>a | b</th></tr></thead><tbody><tr><td>1</td><td>2</td></tr></tbody></table>",
+    "# H #\n---\n> a\n> > b": "<h3>H</h3><hr><blockquote><p>a</p><blockquote><p>b</p></blockquote></blockquote>",
+    "```\n- cut": "<pre>- cut</pre>",
+    "<think>\nx\n</think>": "<p>&lt;think&gt;x&lt;/think&gt;</p>",
+}
 
 
 class Scripted(http.server.BaseHTTPRequestHandler):
@@ -284,6 +296,15 @@ class Text(Page):
         self.b.wait("document.querySelector('figure button').textContent === 'Copied'")
         self.assertEqual(self.b.run("navigator.clipboard.readText()"), 'def f(x):  # why\n    return "text"')
         self.fine()
+
+    def test_markdown_of_many_kinds(self):
+        for i, (text, wanted) in enumerate(RENDERED.items()):
+            SCRIPTED[f"kind{i}"] = text
+            self.ask(f"kind{i}")
+            html = self.b.run(f"{LAST}.querySelector('.markdown').innerHTML")
+            html = re.sub(r"<(\w+) [^>]*>", r"<\1>", html).replace("\n", "")
+            html = re.sub(r"<figcaption>.*?</figcaption>|</?(figure|div|span)>|(?<=<pre>)<code>|</code>(?=</pre>)", "", html)
+            self.assertEqual(html, wanted)
 
     def test_what_a_model_says_is_text(self):
         self.ask("hostile")

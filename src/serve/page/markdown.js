@@ -110,10 +110,9 @@ function renderTable(lines) {
   const align = cellsOf(lines[1]).map((cell) =>
     cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "end") : "start");
   const row = (line, tag) => {
-    const cells = cellsOf(line).slice(0, align.length);
-    return element("tr", {}, ...cells.map((cell, i) => {
+    return element("tr", {}, ...cellsOf(line).map((cell, i) => {
       const node = element(tag, tag === "th" ? { scope: "col" } : {}, ...renderInline(cell));
-      node.style.textAlign = align[i];
+      node.style.textAlign = align[i] ?? "start";
       return node;
     }));
   };
