@@ -87,9 +87,12 @@ async function fetchModels() {
 }
 
 function drawModels() {
+  if (models.length) {
+    if (!chat.models.length) chat.models = [models[0]];
+    chat.models = chat.models.map((name) => models.includes(name) ? name : models[0]);  // one may be gone
+  }
   const [first, second] = chat.models;
-  if (models.length && !models.includes(first)) chat.models = [models[0], ...chat.models.slice(1)];
-  for (const [id, chosen] of [["model", chat.models[0]], ["second", second]])
+  for (const [id, chosen] of [["model", first], ["second", second]])
     byId(id).replaceChildren(...models.map((name) => element("option", { value: name, selected: name === chosen }, name)));
   byId("both").checked = second !== undefined;
   byId("second").hidden = second === undefined;
@@ -179,9 +182,14 @@ function drawSend() {
 
 // Asking
 
+function mayAsk() {
+  if (!chat.models[0]) notice("There is no model to ask.");
+  return chat.models[0] && !running.has(chat.id);
+}
+
 /** Message `index` becomes `content`, and what followed it is answered anew. Later turns are kept as a conversation. */
 function goOnFrom(index, content) {
-  if (running.has(chat.id)) return;
+  if (!mayAsk()) return;
   if (chat.messages.length > index + 2)
     saveChat({ ...structuredClone(chat), id: newChat().id, title: `${chat.title} (before an edit)` });
   editing = -1;
@@ -199,7 +207,6 @@ function historyOf(it, end, column) {
 
 async function send(content) {
   const it = chat;
-  if (!it.models[0]) return notice("Choose a model first.");
   if (!it.messages.length && it.title === "New conversation") it.title = content.trim().split("\n")[0].slice(0, 60);
   const answers = it.models.map((model) => ({ model, content: "", busy: true }));
   it.messages.push({ role: "user", content }, { role: "assistant", answers });
@@ -213,7 +220,10 @@ async function send(content) {
   running.delete(it.id);
   touch(it);
   if (it !== chat) return;
-  drawMessages();
+  // Not drawn anew: whoever reads on above, or has gone to a button, stays there.
+  for (const answer of answers) drawn.get(answer).update();
+  for (const edit of document.querySelectorAll(".user button")) edit.disabled = false;
+  drawSend();
   byId("status").textContent = answers.map((answer) =>
     answer.error ?? `${answer.model} answered: ${drawn.get(answer).root.innerText}`).join("\n");
 }
@@ -281,11 +291,12 @@ const isEnter = (event) => event.key === "Enter" && !event.shiftKey && !event.is
 // Settings
 
 function openSettings(focus = "system") {
+  if (byId("settings").open) return;
   const form = byId("settings").querySelector("form");
   form.system.value = chat.system;
   form.key.value = sessionStorage.getItem(KEY) ?? "";
   for (const field of form.querySelectorAll("[type=number]")) field.value = chat.options[field.name] ?? "";
-  if (!byId("settings").open) byId("settings").showModal();
+  byId("settings").showModal();
   form[focus].focus();
 }
 
@@ -343,7 +354,7 @@ prompt.onkeydown = (event) => {
 byId("ask").onsubmit = (event) => {
   event.preventDefault();
   if (running.has(chat.id)) return stop();
-  if (!prompt.value.trim()) return;
+  if (!prompt.value.trim() || !mayAsk()) return;
   const content = prompt.value;
   prompt.value = "";
   fitPrompt();
