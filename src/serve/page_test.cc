@@ -4,8 +4,6 @@
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 
-#include <regex>
-
 #include "serve/testing.h"
 
 namespace uma::serve {
@@ -65,13 +63,14 @@ TEST(ServePage, PolicyNamesItsOwnStyleAndScriptOnly) {
 
 TEST(ServePage, LoadsNothingAndRunsNoText) {
   const std::string html = chat_page().body;
-  const std::regex address(R"(https?://[\w.-]+)");
-  for (std::sregex_iterator it(html.begin(), html.end(), address), end; it != end; ++it)
-    EXPECT_EQ(it->str(), "http://www.w3.org");  // an XML namespace
+  for (size_t at = 0; (at = html.find("://", at)) != std::string::npos; ++at)
+    if (html.substr(0, at).ends_with("http") || html.substr(0, at).ends_with("https"))
+      EXPECT_TRUE(html.substr(at).starts_with("://www.w3.org/")) << html.substr(at, 80);  // an XML namespace
   for (const char* word : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
                            "new Function", "<link rel=\"stylesheet", "@import", "url(", " src="})
     EXPECT_EQ(html.find(word), std::string::npos) << word;
-  EXPECT_FALSE(std::regex_search(html, std::regex(R"(<[^>]* on\w+=)")));  // handlers in attributes
+  for (const char* handler : {" onclick=", " onload=", " onerror=", " onsubmit=", " onkeydown="})
+    EXPECT_EQ(kPageHtml.find(handler), std::string::npos) << handler;
 }
 
 }  // namespace
