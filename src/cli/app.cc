@@ -421,7 +421,7 @@ int run_app(int argc, const char* const* argv) try {
       "run", "answer a prompt, or chat", run_options, [&](CLI::App& s) { add_run(s, run_options); },
       [&] { return run(run_options); });
   command(
-      "serve", "answer over HTTP: Ollama's, OpenAI's and Anthropic's APIs", serve_options,
+      "serve", "answer over HTTP: Ollama's, OpenAI's and Anthropic's APIs, and a chat page", serve_options,
       [&](CLI::App& s) { add_serve(s, serve_options); }, [&] { return serve(serve_options); });
   command(
       "keys", "API keys of the server", keys_options, [&](CLI::App& s) { add_keys(s, keys_options); },

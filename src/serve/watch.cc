@@ -1,6 +1,7 @@
 // What watches the server: is it alive, does it take requests, how is it doing.
 #include "serve/json.h"
 #include "serve/openapi.h"
+#include "serve/page.h"
 #include "serve/service.h"
 
 namespace uma::serve {
@@ -20,8 +21,11 @@ Reply metrics(Service& service, const HttpRequest&) {
                    .type = "text/plain; version=0.0.4; charset=utf-8"};
 }
 
-Reply root(Service&, const HttpRequest&) {
-  return HttpReply{.body = "uma is running\n", .type = "text/plain; charset=utf-8"};
+/// People get the chat page; clients that ask whether the server is there get their line.
+Reply root(Service&, const HttpRequest& http) {
+  if (wants_page(http.header("accept"))) return chat_page();
+  return HttpReply{
+      .body = "uma is running\n", .type = "text/plain; charset=utf-8", .headers = {{"Vary", "Accept"}}};
 }
 
 Reply openapi(Service& service, const HttpRequest&) {
