@@ -1,10 +1,10 @@
 // What the two ways through a tile share and what needs no vectors.
 #include <algorithm>
 #include <limits>
-#include <memory>
 #include <type_traits>
 
 #include "backend/cpu/attention_tile.h"
+#include "base/scratch.h"
 
 namespace uma::cpu {
 
@@ -38,17 +38,8 @@ void add_mask(const AttentionTile& t, int64_t r, int64_t begin, int64_t keys, fl
 }
 
 float* tile_scratch(size_t floats) {
-  struct Memory {
-    std::unique_ptr<float[]> data;
-    size_t size = 0;
-  };
-  thread_local Memory memory;
-  if (memory.size < floats + 16) {
-    memory.data.reset(new float[floats + 16]);
-    memory.size = floats + 16;
-  }
-  const uintptr_t address = reinterpret_cast<uintptr_t>(memory.data.get());
-  return reinterpret_cast<float*>((address + 63) / 64 * 64);
+  static thread_local Scratch<float> scratch;
+  return scratch.get(static_cast<int64_t>(floats));
 }
 
 }  // namespace uma::cpu

@@ -1,13 +1,12 @@
 #include "backend/cpu/gemm.h"
 
 #include <algorithm>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <vector>
 
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/quant/qmm.h"
+#include "base/scratch.h"
 #include "base/thread_pool.h"
 
 namespace uma::cpu {
@@ -25,23 +24,6 @@ constexpr int64_t kWork = 1 << 17, kPackWork = 1 << 14;
 constexpr int64_t kInPlace = 256;
 // Rows of a beyond which b is worth packing.
 constexpr int64_t kFewRows = 4;
-
-template <class T>
-T* scratch(int which, int64_t count) {
-  struct Free {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
-  };
-  static thread_local std::unique_ptr<T, Free> held[2];
-  static thread_local int64_t sizes[2] = {0, 0};
-  if (sizes[which] < count) {
-    held[which].reset();
-    sizes[which] = 0;
-    held[which].reset(
-        static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
-    sizes[which] = count;
-  }
-  return held[which].get();
-}
 
 int64_t ceil_div(int64_t a, int64_t b) {
   return (a + b - 1) / b;
@@ -74,7 +56,8 @@ struct Product {
   // Columns [col, col + cols) of c. Threads meet twice: when b is packed, and at the end.
   void columns(int64_t col, int64_t cols) const {
     const int64_t nr = table.cols, panels = ceil_div(cols, nr), depths = ceil_div(k, kDepth);
-    T* packed = scratch<T>(1, panels * nr * k);
+    static thread_local Scratch<T> scratch;
+    T* packed = scratch.get(panels * nr * k);
     parallel_items(panels * depths, nr * std::min(k, kDepth), kPackWork, [&](int64_t i) {
       const int64_t first = i % panels * nr, at = i / panels * kDepth, depth = std::min(kDepth, k - at);
       table.pack_cols(b, col + first, std::min(nr, cols - first), at, depth,
@@ -106,7 +89,8 @@ struct Product {
     // From one row of a to the next, from one term to the next, from a panel's row to the next panel's.
     const int64_t row = pack ? 1 : a.row, step = pack ? mr : 1, panel = pack ? depth : a.row;
     if (pack) {
-      T* packed_a = scratch<T>(0, ceil_div(i1 - i0, mr) * mr * depth);
+      static thread_local Scratch<T> scratch;
+      T* packed_a = scratch.get(ceil_div(i1 - i0, mr) * mr * depth);
       for (int64_t i = i0; i < i1; i += mr)
         table.pack_rows(a, i, std::min(mr, i1 - i), at, depth, packed_a + (i - i0) * depth);
       from = packed_a;
@@ -138,7 +122,8 @@ struct Product {
 
   // Row i of a, one element beside the other.
   const T* row_of(int64_t i) const {
-    T* out = scratch<T>(0, k);
+    static thread_local Scratch<T> scratch;
+    T* out = scratch.get(k);
     dispatch_float(a.dtype, "matmul", [&]<class A>() {
       const A* from = static_cast<const A*>(a.data) + i * a.row;
       for (int64_t l = 0; l < k; ++l) out[l] = static_cast<T>(from[l * a.col]);

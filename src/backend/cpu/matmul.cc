@@ -2,14 +2,13 @@
 #include "ops/matmul.h"
 
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/widen.h"
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 
 namespace uma::cpu {
 namespace {
 
-// Elements a thread must get to round before it is worth waking.
-constexpr int64_t kGrain = 1 << 16;
 // Products too small to be split are spread over the threads whole.
 constexpr int64_t kSmallProduct = 1 << 20;
 
@@ -47,18 +46,8 @@ void matmul_kernel(KernelArgs& args) {
   const int64_t batch = out.size() / (m * n);
   if (out.dtype() == DType::float64) {
     products(x, y, out.mutable_data<double>(), batch, m, n, k);
-  } else if (out.dtype() == DType::float32) {
-    products(x, y, out.mutable_data<float>(), batch, m, n, k);
   } else {
-    const auto wide = Buffer::allocate(static_cast<size_t>(out.size()) * 4, Device{});
-    float* sums = reinterpret_cast<float*>(wide->data());
-    products(x, y, sums, batch, m, n, k);
-    dispatch_float(out.dtype(), "matmul", [&]<class T>() {
-      T* rounded = out.mutable_data<T>();
-      parallel_ranges(out.size(), kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) rounded[i] = static_cast<T>(sums[i]);
-      });
-    });
+    fill_from_f32(out, "matmul", [&](float* sums) { products(x, y, sums, batch, m, n, k); });
   }
 }
 

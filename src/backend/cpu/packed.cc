@@ -16,6 +16,7 @@
 #include "backend/cpu/fast_math-inl.h"
 #include "backend/cpu/gemm.h"
 #include "backend/cpu/simd_dispatch.h"
+#include "backend/cpu/widen.h"
 #include "base/thread_pool.h"
 #include "core/kernel.h"
 
@@ -293,20 +294,6 @@ void quantize_kernel(KernelArgs& args) {
 
 // ---- products ----
 
-array widened(const array& x) {
-  const array in = row_contiguous(x);
-  if (in.dtype() == DType::float32) return in;
-  auto buffer = Buffer::allocate(static_cast<size_t>(in.size()) * 4, Device{});
-  auto* out = reinterpret_cast<float*>(buffer->data());
-  dispatch_float(in.dtype(), "quantized_matmul", [&]<class T>() {
-    const T* from = in.data<T>();
-    parallel_ranges(in.size(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) out[i] = static_cast<float>(from[i]);
-    });
-  });
-  return array::from_buffer(std::move(buffer), 0, in.shape(), DType::float32);
-}
-
 int64_t checked(int64_t index, int64_t extent) {
   const int64_t at = index < 0 ? index + extent : index;
   check(at >= 0 && at < extent, ErrorCode::kInvalidArgument, "quantized_matmul",
@@ -329,29 +316,24 @@ void panel_product(const float* x, int64_t m, const Packed& w, int64_t row, int6
 }
 
 void matmul_kernel(KernelArgs& args) {
-  const array x = widened(args.in(0)), lhs = row_contiguous(args.in(1)), rhs = row_contiguous(args.in(2));
+  const array x = as_f32(args.in(0), "quantized_matmul"), lhs = row_contiguous(args.in(1)),
+              rhs = row_contiguous(args.in(2));
   const Packed w = packed_from(args, 3);
   const array held = row_contiguous(args.in(3));
   array& out = args.allocate();
   const int64_t batch = out.shape(0), m = out.shape(1), n = out.shape(2);
   if (out.size() == 0) return;
-  std::shared_ptr<Buffer> wide;
-  if (out.dtype() != DType::float32) wide = Buffer::allocate(static_cast<size_t>(out.size()) * 4, Device{});
-  float* sums = wide ? reinterpret_cast<float*>(wide->data()) : out.mutable_data<float>();
   const int64_t panels = (n + kPanel - 1) / kPanel;
-  parallel_for(batch * panels, [&](int64_t task) {
-    static thread_local std::vector<float> panel;
-    panel.resize(static_cast<size_t>(kPanel * w.columns));
-    const int64_t b = task / panels, first = task % panels * kPanel;
-    const int64_t from = checked(lhs.data<int64_t>()[b], x.shape(0)),
-                  which = checked(rhs.data<int64_t>()[b], args.in(3).shape(0));
-    panel_product(x.data<float>() + from * m * w.columns, m, w, which * n + first,
-                  std::min(kPanel, n - first), panel.data(), sums + b * m * n + first, n);
-  });
-  if (!wide) return;
-  dispatch_float(out.dtype(), "quantized_matmul", [&]<class T>() {
-    T* rounded = out.mutable_data<T>();
-    for (int64_t i = 0; i < out.size(); ++i) rounded[i] = static_cast<T>(sums[i]);
+  fill_from_f32(out, "quantized_matmul", [&](float* sums) {
+    parallel_for(batch * panels, [&](int64_t task) {
+      static thread_local std::vector<float> panel;
+      panel.resize(static_cast<size_t>(kPanel * w.columns));
+      const int64_t b = task / panels, first = task % panels * kPanel;
+      const int64_t from = checked(lhs.data<int64_t>()[b], x.shape(0)),
+                    which = checked(rhs.data<int64_t>()[b], args.in(3).shape(0));
+      panel_product(x.data<float>() + from * m * w.columns, m, w, which * n + first,
+                    std::min(kPanel, n - first), panel.data(), sums + b * m * n + first, n);
+    });
   });
 }
 

@@ -2,29 +2,11 @@
 #include "fast/quantized.h"
 
 #include "backend/cpu/quant/qmm.h"
-#include "base/thread_pool.h"
+#include "backend/cpu/widen.h"
 #include "core/kernel.h"
 
 namespace uma::cpu {
 namespace {
-
-// Elements a thread must get before it is worth waking.
-constexpr int64_t kGrain = 16384;
-
-/// Row-major f32 with the values of x.
-array as_f32(const array& x) {
-  const array rows = row_contiguous(x);
-  if (rows.dtype() == DType::float32) return rows;
-  auto buffer = Buffer::allocate(static_cast<size_t>(rows.size()) * sizeof(float), Device{});
-  float* to = reinterpret_cast<float*>(buffer->data());
-  dispatch_float(rows.dtype(), "quantized_matmul", [&]<class T>() {
-    const T* from = rows.data<T>();
-    parallel_ranges(rows.size(), kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
-    });
-  });
-  return array::from_buffer(std::move(buffer), 0, rows.shape(), DType::float32);
-}
 
 void quantized_matmul_kernel(KernelArgs& args) {
   const auto& params = args.params<QuantizedMatmulParams>();
@@ -40,7 +22,7 @@ void quantized_matmul_kernel(KernelArgs& args) {
     out.push_back(args.allocate(i).mutable_data<float>());
     ld.push_back(w.rows);
   }
-  const array x = as_f32(args.in(0));
+  const array x = as_f32(args.in(0), "quantized_matmul");
   const int64_t cols = params.weights[0].cols;
   const int64_t rows = cols ? x.size() / cols : 0;
   if (rows == 0) return;

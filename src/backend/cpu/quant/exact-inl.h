@@ -161,23 +161,25 @@ void exact_rows(ExactWeights w, const float* x, int64_t ldx, int64_t m, bool add
   }
 }
 
+// kW weight rows from r on, where they lie, times m rows of x; the next kW are asked for.
+template <class F, int kW>
+[[gnu::always_inline]] inline void exact_in_place(const WeightRows& w, int64_t r, const float* x, int64_t ldx,
+                                                  int64_t m, float* out, int64_t ld_out) {
+  for (int64_t k = 0; k < w.k; k += kExactDepth) {
+    const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
+    const uint8_t* data = w.data + r * w.row_bytes;
+    // Single rows are the last few: nothing comes after them.
+    const uint8_t* next = kW > 1 ? data + kW * (w.row_bytes + k * F::kBytes) : nullptr;
+    exact_rows<F, kW>({data + k * F::kBytes, w.row_bytes, n, next}, x + k, ldx, m, k > 0, out + r, ld_out);
+  }
+}
+
 // Float weights and few rows of x: the weights come once from memory, and are converted in registers.
 template <class F>
 void exact_few(const WeightRows& w, const float* x, int64_t ldx, int64_t m, float* out, int64_t ld_out) {
   int64_t r = 0;
-  for (; r + 4 <= w.rows; r += 4)
-    for (int64_t k = 0; k < w.k; k += kExactDepth) {
-      const uint8_t* data = w.data + r * w.row_bytes;
-      const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
-      const uint8_t* next = data + 4 * (w.row_bytes + k * F::kBytes);
-      exact_rows<F, 4>({data + k * F::kBytes, w.row_bytes, n, next}, x + k, ldx, m, k > 0, out + r, ld_out);
-    }
-  for (; r < w.rows; ++r)
-    for (int64_t k = 0; k < w.k; k += kExactDepth) {
-      const int n = static_cast<int>(w.k - k < kExactDepth ? w.k - k : kExactDepth);
-      exact_rows<F, 1>({w.data + r * w.row_bytes + k * F::kBytes, w.row_bytes, n}, x + k, ldx, m, k > 0,
-                       out + r, ld_out);
-    }
+  for (; r + 4 <= w.rows; r += 4) exact_in_place<F, 4>(w, r, x, ldx, m, out, ld_out);
+  for (; r < w.rows; ++r) exact_in_place<F, 1>(w, r, x, ldx, m, out, ld_out);
 }
 
 template <class F>

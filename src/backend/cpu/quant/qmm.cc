@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "backend/cpu/isa/isa.h"
 #include "backend/cpu/quant/kernels.h"
 #include "base/error.h"
+#include "base/scratch.h"
 #include "base/thread_pool.h"
 
 namespace uma::cpu {
@@ -40,29 +39,6 @@ const Kernels& kernels() {
   }
   return best ? *best : *generic_kernels();
 }
-
-// A buffer that grows and stays with its thread, on a cache line.
-template <class T>
-class Scratch {
- public:
-  T* get(int64_t count) {
-    if (count > count_) {
-      data_.reset();
-      count_ = 0;
-      data_.reset(
-          static_cast<T*>(::operator new (static_cast<size_t>(count) * sizeof(T), std::align_val_t{64})));
-      count_ = count;
-    }
-    return data_.get();
-  }
-
- private:
-  struct Free {
-    void operator()(T* p) const { ::operator delete (p, std::align_val_t{64}); }
-  };
-  std::unique_ptr<T, Free> data_;
-  int64_t count_ = 0;
-};
 
 struct Product {
   const Kernels& table;
