@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "grammar/cursor.h"
 #include "grammar/expr.h"
 #include "grammar/grammar.h"
 #include "text/utf8.h"
@@ -13,21 +14,19 @@ namespace grammar {
 namespace {
 
 constexpr char kOp[] = "gbnf";
-constexpr int kMaxDepth = 200;
-constexpr uint32_t kMaxCount = 100'000;
 
 bool is_name(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-class Parser {
+class Parser : Cursor {
  public:
-  explicit Parser(std::string_view source) : s_(source) {}
+  explicit Parser(std::string_view source) : Cursor(source) {}
 
   Rules parse() {
-    check(s_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, kOp, "the grammar has {} bytes, {} at most",
-          s_.size(), kMaxGrammarBytes);
-    check(is_utf8(s_), ErrorCode::kInvalidArgument, kOp, "the grammar is not UTF-8");
+    check(text_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, kOp, "the grammar has {} bytes, {} at most",
+          text_.size(), kMaxGrammarBytes);
+    check(is_utf8(text_), ErrorCode::kInvalidArgument, kOp, "the grammar is not UTF-8");
     rule("root");
     blanks(true);
     while (more()) {
@@ -40,7 +39,7 @@ class Parser {
       if (rules_.rules[id].body) refuse(fmt::format("the rule '{}' is there twice", shown(name)));
       ExprPtr body = alternatives(0);
       rules_.rules[id].body = std::move(body);
-      if (more() && s_[at_] != '\n' && s_[at_] != '\r') refuse("the rule should end");
+      if (more() && text_[at_] != '\n' && text_[at_] != '\r') refuse("the rule should end");
       blanks(true);
     }
     for (const Rules::Rule& r : rules_.rules)
@@ -50,23 +49,20 @@ class Parser {
   }
 
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    const std::string_view before = s_.substr(0, at_);
+  [[noreturn]] void refuse(std::string_view what) const override {
+    const std::string_view before = text_.substr(0, at_);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     fail(ErrorCode::kInvalidArgument, kOp, "line {}, byte {}: {}", line, at_, what);
   }
-  bool more() const { return at_ < s_.size(); }
-  bool take(std::string_view t) {
-    if (!s_.substr(at_).starts_with(t)) return false;
-    at_ += t.size();
-    return true;
+  [[noreturn]] void refuse_count() const override {
+    fail(ErrorCode::kLimit, kOp, "a repetition count at byte {} is over {}", at_, kMaxCount);
   }
   /// Blanks and comments; ends of lines too where a rule may go on.
   void blanks(bool lines) {
     for (; more(); ++at_) {
-      const char c = s_[at_];
+      const char c = text_[at_];
       if (c == '#') {
-        while (at_ + 1 < s_.size() && s_[at_ + 1] != '\n' && s_[at_ + 1] != '\r') ++at_;
+        while (at_ + 1 < text_.size() && text_[at_ + 1] != '\n' && text_[at_ + 1] != '\r') ++at_;
       } else if (c != ' ' && c != '\t' && !(lines && (c == '\n' || c == '\r'))) {
         return;
       }
@@ -74,8 +70,8 @@ class Parser {
   }
   std::string read_name() {
     const size_t from = at_;
-    while (more() && is_name(s_[at_])) ++at_;
-    return std::string(s_.substr(from, at_ - from));
+    while (more() && is_name(text_[at_])) ++at_;
+    return std::string(text_.substr(from, at_ - from));
   }
   uint32_t rule(const std::string& name) {
     const auto [at, fresh] = ids_.try_emplace(name, 0);
@@ -105,7 +101,7 @@ class Parser {
   ExprPtr items(int depth) {
     std::vector<ExprPtr> all;
     while (more()) {
-      const char c = s_[at_];
+      const char c = text_[at_];
       ExprPtr one;
       if (c == '"') {
         one = literal();
@@ -137,19 +133,15 @@ class Parser {
   ExprPtr quantified(ExprPtr e, int depth) {
     while (more()) {
       uint32_t min = 0, max = kUnbounded;
-      if (take("*")) {
-      } else if (take("+")) {
-        min = 1;
-      } else if (take("?")) {
-        max = 1;
+      if (take_quantifier(&min, &max)) {
       } else if (take("{")) {
         blanks(false);
-        const bool has_min = more() && s_[at_] != ',';
+        const bool has_min = more() && text_[at_] != ',';
         min = max = has_min ? count() : 0;
         blanks(false);
         if (take(",")) {
           blanks(false);
-          max = more() && s_[at_] == '}' ? kUnbounded : count();
+          max = more() && text_[at_] == '}' ? kUnbounded : count();
           blanks(false);
         } else if (!has_min) {
           refuse("a '{' without a count");
@@ -167,22 +159,11 @@ class Parser {
     return e;
   }
 
-  uint32_t count() {
-    uint32_t n = 0;
-    if (!more() || s_[at_] < '0' || s_[at_] > '9') refuse("a count that is no number");
-    for (; more() && s_[at_] >= '0' && s_[at_] <= '9'; ++at_) {
-      n = n * 10 + static_cast<uint32_t>(s_[at_] - '0');
-      if (n > kMaxCount)
-        fail(ErrorCode::kLimit, kOp, "a repetition count at byte {} is over {}", at_, kMaxCount);
-    }
-    return n;
-  }
-
   uint32_t character() {
-    if (s_[at_] != '\\') return utf8_next_as_read(s_, &at_);
+    if (text_[at_] != '\\') return utf8_next_as_read(text_, &at_);
     ++at_;
     if (!more()) refuse("a '\\' with nothing after it");
-    const char c = s_[at_++];
+    const char c = text_[at_++];
     switch (c) {
       case 'x':
         return hex(2);
@@ -207,25 +188,10 @@ class Parser {
         refuse("an unknown escape");
     }
   }
-  uint32_t hex(int digits) {
-    uint32_t value = 0;
-    for (int i = 0; i < digits; ++i, ++at_) {
-      const char c = more() ? s_[at_] : ' ';
-      const int v = c >= '0' && c <= '9'   ? c - '0'
-                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                           : -1;
-      if (v < 0) refuse("an escape that wants hex digits");
-      value = value * 16 + static_cast<uint32_t>(v);
-    }
-    if (value > 0x10ffff || (value >= 0xd800 && value < 0xe000)) refuse("an escape of what is no character");
-    return value;
-  }
-
   ExprPtr literal() {
     std::string out;
-    for (++at_; more() && s_[at_] != '"';) {
-      if (s_[at_] == '\n') refuse("a line ends inside a literal");
+    for (++at_; more() && text_[at_] != '"';) {
+      if (text_[at_] == '\n') refuse("a line ends inside a literal");
       utf8_append_code_point(out, character());
     }
     if (!take("\"")) refuse("a '\"' without its end");
@@ -236,10 +202,10 @@ class Parser {
     ++at_;
     const bool inverted = take("^");
     CharSet set;
-    while (more() && s_[at_] != ']') {
+    while (more() && text_[at_] != ']') {
       const uint32_t first = character();
       uint32_t last = first;
-      if (at_ + 1 < s_.size() && s_[at_] == '-' && s_[at_ + 1] != ']') {
+      if (at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']') {
         ++at_;
         last = character();
         if (last < first) refuse("a range that ends before it begins");
@@ -250,8 +216,6 @@ class Parser {
     return inverted ? set.inverted() : set;
   }
 
-  std::string_view s_;
-  size_t at_ = 0;
   int stacked_ = 0;
   Rules rules_;
   std::unordered_map<std::string, uint32_t> ids_;

@@ -4,15 +4,13 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "grammar/cursor.h"
 #include "grammar/grammar.h"
 #include "text/utf8.h"
 
 namespace uma {
 namespace grammar {
 namespace {
-
-constexpr int kMaxDepth = 200;
-constexpr uint32_t kMaxCount = 100'000;
 
 CharSet class_of(char letter) {
   CharSet set;
@@ -31,30 +29,28 @@ CharSet class_of(char letter) {
   return letter >= 'a' ? set : set.inverted();
 }
 
-class Parser {
+class Parser : Cursor {
  public:
-  Parser(std::string_view pattern, bool whole, std::string_view op) : p_(pattern), whole_(whole), op_(op) {}
+  Parser(std::string_view pattern, bool whole, std::string_view op)
+      : Cursor(pattern), whole_(whole), op_(op) {}
 
   ExprPtr parse() {
-    check(p_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, op_, "the pattern has {} bytes, {} at most",
-          p_.size(), kMaxGrammarBytes);
-    check(is_utf8(p_), ErrorCode::kInvalidArgument, op_, "the pattern is not UTF-8");
+    check(text_.size() <= kMaxGrammarBytes, ErrorCode::kLimit, op_, "the pattern has {} bytes, {} at most",
+          text_.size(), kMaxGrammarBytes);
+    check(is_utf8(text_), ErrorCode::kInvalidArgument, op_, "the pattern is not UTF-8");
     ExprPtr all = alternatives(0);
-    if (at_ < p_.size()) refuse("a ')' without its '('");
+    if (at_ < text_.size()) refuse("a ')' without its '('");
     return all;
   }
 
  private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    fail(ErrorCode::kInvalidArgument, op_, "{} at byte {} of the pattern '{}'", what, at_, shown(p_));
+  [[noreturn]] void refuse(std::string_view what) const override {
+    fail(ErrorCode::kInvalidArgument, op_, "{} at byte {} of the pattern '{}'", what, at_, shown(text_));
   }
-  bool more() const { return at_ < p_.size(); }
-  bool take(std::string_view s) {
-    if (!p_.substr(at_).starts_with(s)) return false;
-    at_ += s.size();
-    return true;
+  [[noreturn]] void refuse_count() const override {
+    fail(ErrorCode::kLimit, op_, "a repetition count at byte {} of the pattern is over {}", at_, kMaxCount);
   }
-  uint32_t code_point() { return utf8_next_as_read(p_, &at_); }
+  uint32_t code_point() { return utf8_next_as_read(text_, &at_); }
 
   ExprPtr alternatives(int depth) {
     check(depth < kMaxDepth, ErrorCode::kLimit, op_, "the pattern nests over {} deep", kMaxDepth);
@@ -70,11 +66,11 @@ class Parser {
     bool begins = whole_ || depth > 0, ends = begins;
     if (depth == 0)
       while (take("^")) begins = true;
-    while (more() && p_[at_] != '|' && p_[at_] != ')') {
-      if (p_[at_] == '$' && depth == 0) {
+    while (more() && text_[at_] != '|' && text_[at_] != ')') {
+      if (text_[at_] == '$' && depth == 0) {
         ++at_;
         ends = true;
-        if (more() && p_[at_] != '|') refuse("a '$' that is not at the end");
+        if (more() && text_[at_] != '|') refuse("a '$' that is not at the end");
         break;
       }
       parts.push_back(quantified(atom(depth)));
@@ -86,7 +82,7 @@ class Parser {
   }
 
   ExprPtr atom(int depth) {
-    const char c = p_[at_];
+    const char c = text_[at_];
     if (c == '(') return group(depth);
     if (c == '[') return chars(bracket());
     if (c == '.') {
@@ -107,12 +103,12 @@ class Parser {
 
   ExprPtr group(int depth) {
     for (const char* look : {"(?=", "(?!", "(?<=", "(?<!"})
-      if (p_.substr(at_).starts_with(look)) refuse("look-around is not supported:");
+      if (text_.substr(at_).starts_with(look)) refuse("look-around is not supported:");
     ++at_;
     if (!take("?:") && (take("?P<") || take("?<"))) {
-      while (more() && p_[at_] != '>') ++at_;
+      while (more() && text_[at_] != '>') ++at_;
       if (!take(">")) refuse("a group's name without its end");
-    } else if (more() && p_[at_] == '?') {
+    } else if (more() && text_[at_] == '?') {
       refuse("flags and other groups that begin with '(?' are not supported:");
     }
     ExprPtr inside = alternatives(depth + 1);
@@ -121,47 +117,34 @@ class Parser {
   }
 
   /// A "{" that begins a count; any other is itself.
-  bool counts_follow() const { return at_ + 1 < p_.size() && p_[at_ + 1] >= '0' && p_[at_ + 1] <= '9'; }
+  bool counts_follow() const {
+    return at_ + 1 < text_.size() && text_[at_ + 1] >= '0' && text_[at_ + 1] <= '9';
+  }
 
   ExprPtr quantified(ExprPtr e) {
     uint32_t min = 0, max = kUnbounded;
-    if (take("*")) {
-    } else if (take("+")) {
-      min = 1;
-    } else if (take("?")) {
-      max = 1;
-    } else if (more() && p_[at_] == '{' && counts_follow()) {
+    if (take_quantifier(&min, &max)) {
+    } else if (more() && text_[at_] == '{' && counts_follow()) {
       ++at_;
       min = max = count();
-      if (take(",")) max = more() && p_[at_] == '}' ? kUnbounded : count();
+      if (take(",")) max = more() && text_[at_] == '}' ? kUnbounded : count();
       if (!take("}")) refuse("a '{' without its '}'");
       if (max < min) refuse("a repetition of at most fewer than at least");
     } else {
       return e;
     }
     take("?");  // how eagerly does not matter for which texts match
-    if (more() && p_[at_] == '+') refuse("possessive quantifiers are not supported:");
-    if (more() && (p_[at_] == '*' || p_[at_] == '?' || (p_[at_] == '{' && counts_follow())))
+    if (more() && text_[at_] == '+') refuse("possessive quantifiers are not supported:");
+    if (more() && (text_[at_] == '*' || text_[at_] == '?' || (text_[at_] == '{' && counts_follow())))
       refuse("a quantifier of a quantifier");
     return repeat(std::move(e), min, max);
-  }
-
-  uint32_t count() {
-    uint32_t n = 0;
-    if (!more() || p_[at_] < '0' || p_[at_] > '9') refuse("a count that is no number");
-    for (; more() && p_[at_] >= '0' && p_[at_] <= '9'; ++at_) {
-      n = n * 10 + static_cast<uint32_t>(p_[at_] - '0');
-      check(n <= kMaxCount, ErrorCode::kLimit, op_, "a repetition count at byte {} of the pattern is over {}",
-            at_, kMaxCount);
-    }
-    return n;
   }
 
   /// The character that is escaped, or nothing where a class was added to the set.
   std::optional<uint32_t> escape(CharSet& set) {
     ++at_;
     if (!more()) refuse("a '\\' with nothing after it");
-    const char c = p_[at_];
+    const char c = text_[at_];
     switch (c) {
       case 'd':
       case 'D':
@@ -206,32 +189,12 @@ class Parser {
     return code_point();
   }
 
-  uint32_t hex(int digits) {
-    uint32_t value = 0;
-    for (int i = 0; i < digits; ++i) value = value * 16 + hex_digit();
-    return scalar(value);
-  }
   uint32_t braced_hex() {
     uint32_t value = hex_digit();
-    while (more() && p_[at_] != '}' && value <= 0x10ffff) value = value * 16 + hex_digit();
+    while (more() && text_[at_] != '}' && value <= 0x10ffff) value = value * 16 + hex_digit();
     if (!take("}")) refuse("a '\\u{' without its '}'");
     return scalar(value);
   }
-  uint32_t hex_digit() {
-    const char c = more() ? p_[at_] : ' ';
-    const int v = c >= '0' && c <= '9'   ? c - '0'
-                  : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                  : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                         : -1;
-    if (v < 0) refuse("an escape that wants hex digits");
-    ++at_;
-    return static_cast<uint32_t>(v);
-  }
-  uint32_t scalar(uint32_t value) const {
-    if (value > 0x10ffff || (value >= 0xd800 && value < 0xe000)) refuse("an escape of what is no character");
-    return value;
-  }
-
   CharSet bracket() {
     ++at_;
     const bool inverted = take("^");
@@ -240,7 +203,7 @@ class Parser {
       if (!more()) refuse("a '[' without its ']'");
       if (take("]")) break;
       const auto first = member(set);
-      const bool range = first && at_ + 1 < p_.size() && p_[at_] == '-' && p_[at_ + 1] != ']';
+      const bool range = first && at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']';
       if (!range) {
         if (first) set.add(*first, *first);
         continue;
@@ -254,17 +217,15 @@ class Parser {
     return inverted ? set.inverted() : set;
   }
   std::optional<uint32_t> member(CharSet& set) {
-    if (p_[at_] == '[' && at_ + 1 < p_.size() && p_[at_ + 1] == ':')
+    if (text_[at_] == '[' && at_ + 1 < text_.size() && text_[at_ + 1] == ':')
       refuse("named classes ([:...:]) are not supported:");
-    if (p_[at_] != '\\') return code_point();
-    if (at_ + 1 < p_.size() && p_[at_ + 1] == 'b') return at_ += 2, '\b';
+    if (text_[at_] != '\\') return code_point();
+    if (at_ + 1 < text_.size() && text_[at_ + 1] == 'b') return at_ += 2, '\b';
     return escape(set);
   }
 
-  std::string_view p_;
   bool whole_;
   std::string_view op_;
-  size_t at_ = 0;
 };
 
 }  // namespace
