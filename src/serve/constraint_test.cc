@@ -208,10 +208,11 @@ TEST(ServeTools, InAnthropicsWords) {
   });
   const std::string tools =
       R"("tools":[{"name":"add","description":"adds","input_schema":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}},
-               {"type":"custom","name":"stop","input_schema":{}}])";
+               {"type":"custom","name":"stop","input_schema":{"type":"object","additionalProperties":false}}])";
   const auto ask = [&](const std::string& messages, const std::string& more) {
-    return s.ask("POST", "/v1/messages",
-                 R"({"model":"tools:1","max_tokens":200,"messages":[)" + messages + "]," + more + "}");
+    return s.ask(
+        "POST", "/v1/messages",
+        R"({"model":"tools:1","temperature":0,"max_tokens":200,"messages":[)" + messages + "]," + more + "}");
   };
   const std::string user = R"({"role":"user","content":"x"})",
                     named = R"(,"tool_choice":{"type":"tool","name":"add"})";
