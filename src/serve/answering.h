@@ -17,6 +17,11 @@
 
 namespace uma::serve {
 
+/// Whether a limit ended the answer, and not the model.
+inline bool is_cut(const GenerateResult& result) {
+  return result.stop_reason == StopReason::length || result.stop_reason == StopReason::context;
+}
+
 /// How a dialect words an answer. Called by one thread at a time.
 class AnswerFormat {
  public:

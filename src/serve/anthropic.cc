@@ -19,15 +19,9 @@ std::string event(const char* name, OrderedJson rest) {
 }
 
 const char* stop_reason(const GenerateResult& result) {
-  switch (result.stop_reason) {
-    case StopReason::length:
-    case StopReason::context:
-      return "max_tokens";
-    case StopReason::stop:
-      return "stop_sequence";
-    default:
-      return result.tool_calls.empty() ? "end_turn" : "tool_use";
-  }
+  if (is_cut(result)) return "max_tokens";
+  if (result.stop_reason == StopReason::stop) return "stop_sequence";
+  return result.tool_calls.empty() ? "end_turn" : "tool_use";
 }
 
 OrderedJson stop_sequence(const GenerateResult& result) {

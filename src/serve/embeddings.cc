@@ -1,6 +1,5 @@
 // Embeddings of texts, as Ollama and OpenAI's API ask for them.
 #include <fmt/ranges.h>
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <bit>
@@ -8,6 +7,7 @@
 #include <iterator>
 
 #include "engine/pooling.h"
+#include "serve/base64.h"
 #include "serve/json.h"
 #include "serve/ollama_fields.h"
 #include "serve/openai_fields.h"
@@ -98,14 +98,9 @@ class OllamaEmbeddings final : public EmbeddingFormat {
 };
 
 /// Little-endian f32 in base64.
-std::string base64(const std::vector<float>& vector) {
+std::string base64_of(const std::vector<float>& vector) {
   static_assert(std::endian::native == std::endian::little);
-  const auto bytes = static_cast<int>(vector.size() * sizeof(float));
-  std::string out(static_cast<size_t>((bytes + 2) / 3 * 4 + 1), '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                     reinterpret_cast<const unsigned char*>(vector.data()), bytes);
-  out.resize(static_cast<size_t>(length));
-  return out;
+  return base64({reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)});
 }
 
 class OpenAiEmbeddings final : public EmbeddingFormat {
@@ -118,7 +113,7 @@ class OpenAiEmbeddings final : public EmbeddingFormat {
     for (size_t i = 0; i < results.size(); ++i) {
       const std::vector<float> vector = vector_of(results[i]);
       out += fmt::format("{}{{\"object\":\"embedding\",\"index\":{},\"embedding\":{}}}", i ? "," : "", i,
-                         base64_ ? "\"" + base64(vector) + "\"" : numbers(vector));
+                         base64_ ? "\"" + base64_of(vector) + "\"" : numbers(vector));
     }
     const int64_t tokens = prompt_tokens(results);
     const OrderedJson rest{{"model", model_},

@@ -60,12 +60,7 @@ AnswerRequest read_common(const Service& service, const HttpRequest& http, const
   const bool logprobs = body.flag("logprobs").value_or(false);
   const auto top = body.integer("top_logprobs", 0, kMaxTopLogprobs);
   if (logprobs) request.options.logprobs = top.value_or(0);
-  SamplingOptions& s = request.options.sampling;
-  s.temperature = 0.8f;
-  s.top_p = 0.9f;
-  s.min_p = 0;
-  s.seed = random_seed();
-  read_parameters(request);
+  begin_sampling(request, 0.8f, 0.9f);
   if (const Json* options = body.find("options")) {
     if (!options->is_object()) body.refuse("options", "must be of type object");
     read_options(*options, request);
@@ -124,8 +119,7 @@ class OllamaFormat final : public AnswerFormat {
  private:
   OrderedJson finished(std::string_view text, const GenerateResult& result) const {
     OrderedJson json = chunk(text, true);
-    const bool cut = result.stop_reason == StopReason::length || result.stop_reason == StopReason::context;
-    json["done_reason"] = cut ? "length" : "stop";
+    json["done_reason"] = is_cut(result) ? "length" : "stop";
     const auto ns = [](double s) { return std::llround(s * 1e9); };
     const GenerateTimings& t = result.timings;
     json["total_duration"] = ns(std::chrono::duration<double>(SteadyClock::now() - start_).count() + load_s_);

@@ -55,7 +55,12 @@ void read_options(const Json& options, AnswerRequest& request) {
   o.flag("use_mmap");
 }
 
-void read_parameters(AnswerRequest& request) {
+void begin_sampling(AnswerRequest& request, float temperature, float top_p) {
+  SamplingOptions& s = request.options.sampling;
+  s.temperature = temperature;
+  s.top_p = top_p;
+  s.min_p = 0;
+  s.seed = random_seed();
   read_options(ModelSettings::parse(request.local.settings).parameters, request);
 }
 

@@ -22,8 +22,7 @@ std::string event(const OrderedJson& json) {
 }
 
 const char* finish_reason(const GenerateResult& result) {
-  const bool cut = result.stop_reason == StopReason::length || result.stop_reason == StopReason::context;
-  return cut ? "length" : result.tool_calls.empty() ? "stop" : "tool_calls";
+  return is_cut(result) ? "length" : result.tool_calls.empty() ? "stop" : "tool_calls";
 }
 
 OrderedJson call_json(const ToolCall& call) {

@@ -11,12 +11,7 @@ std::string require_model(const Fields& body) {
 }
 
 void begin_sampling(AnswerRequest& request) {
-  SamplingOptions& s = request.options.sampling;
-  s.temperature = 1;
-  s.top_p = 1;
-  s.min_p = 0;
-  s.seed = random_seed();
-  read_parameters(request);
+  begin_sampling(request, 1, 1);
 }
 
 std::vector<Prompt> read_prompts(const Fields& body, const char* name, size_t most) {

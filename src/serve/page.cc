@@ -1,9 +1,9 @@
 #include "serve/page.h"
 
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include "base/ascii.h"
+#include "serve/base64.h"
 
 namespace uma::serve {
 namespace {
@@ -12,9 +12,7 @@ namespace {
 std::string hash_source(std::string_view text) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
   ::SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
-  unsigned char base64[4 * ((SHA256_DIGEST_LENGTH + 2) / 3) + 1];
-  const int size = ::EVP_EncodeBlock(base64, digest, SHA256_DIGEST_LENGTH);
-  return fmt::format("'sha256-{}'", std::string_view(reinterpret_cast<char*>(base64), size));
+  return fmt::format("'sha256-{}'", base64({reinterpret_cast<const char*>(digest), sizeof(digest)}));
 }
 
 /// Puts text into the element that begins with `tag`.

@@ -80,9 +80,6 @@ class ResponsesFormat final : public AnswerFormat {
   HttpReply refusal(const Failure& failure) override { return openai_refusal(failure); }
 
  private:
-  static bool is_cut(const GenerateResult& r) {
-    return r.stop_reason == StopReason::length || r.stop_reason == StopReason::context;
-  }
   static const char* status(const GenerateResult& r) { return is_cut(r) ? "incomplete" : "completed"; }
 
   OrderedJson head(const char* state) const {

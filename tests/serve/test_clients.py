@@ -6,13 +6,11 @@ UMA_BINARY names the binary, UMA_TEST_MODEL_QWEN25_CODER the model; without it t
 import importlib
 import json
 import math
-import os
-import pathlib
-import subprocess
 import sys
-import tempfile
 import threading
 import unittest
+
+from served import MODEL, REAL, Served
 
 SKIPPED = 77
 
@@ -42,10 +40,6 @@ llama_ollama = optional("llama_index.llms.ollama")
 llama_openai = optional("llama_index.llms.openai_like")
 llama_embeddings = optional("llama_index.embeddings.ollama")
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("UMA_BINARY") or str(ROOT / "build" / "uma")
-REAL = os.environ.get("UMA_TEST_MODEL_QWEN25_CODER", "")
-MODEL = REAL or str(ROOT / "tests" / "golden" / "models" / "qwen2.gguf")
 MESSAGES = [{"role": "system", "content": "Answer in one word."}, {"role": "user", "content": "Capital of France?"}]
 
 PERSON = {"type": "object", "additionalProperties": False, "required": ["name", "age"],
@@ -61,21 +55,13 @@ def check_person(text):
 
 
 def setUpModule():
-    global process, url, home
-    home = tempfile.TemporaryDirectory(prefix="uma-serve-")
-    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("OLLAMA")}
-    env.update(UMA_HOME=home.name)
-    process = subprocess.Popen([BINARY, "serve", "--json", "--port", "0", "--model", f"m={MODEL}"], env=env,
-                               stdout=subprocess.PIPE)
-    url = json.loads(process.stdout.readline())["url"]
+    global served, url
+    served = Served()
+    url = served.url
 
 
 def tearDownModule():
-    process.terminate()
-    code = process.wait(60)
-    process.stdout.close()
-    home.cleanup()
-    assert code == 0, code
+    served.stop()
 
 
 class OpenAI(unittest.TestCase):

@@ -6,22 +6,17 @@ between: it hands on the page, and answers what the prompt tells it to, piece by
 import http.client
 import http.server
 import json
-import os
 import pathlib
 import re
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import unittest
 
 import browser
+from served import Served
 
 SKIPPED = 77
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("UMA_BINARY") or str(ROOT / "build" / "uma")
-MODEL = os.environ.get("UMA_TEST_MODEL_QWEN25_CODER") or str(ROOT / "tests" / "golden" / "models" / "qwen2.gguf")
 PROGRAM = browser.main_guard(SKIPPED)
 
 MARKDOWN = """# Title
@@ -129,13 +124,9 @@ class Scripted(http.server.BaseHTTPRequestHandler):
 
 
 def setUpModule():
-    global process, real_url, url, page, server, home
-    home = tempfile.TemporaryDirectory(prefix="uma-serve-")
-    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("OLLAMA")}
-    env.update(UMA_HOME=home.name)
-    process = subprocess.Popen([BINARY, "serve", "--json", "--port", "0", "--model", f"m={MODEL}"], env=env,
-                               stdout=subprocess.PIPE)
-    real_url = json.loads(process.stdout.readline())["url"]
+    global served, real_url, url, page, server
+    served = Served()
+    real_url = served.url
     connection = http.client.HTTPConnection(real_url.removeprefix("http://"))
     connection.request("GET", "/", headers={"Accept": "text/html"})
     response = connection.getresponse()
@@ -149,11 +140,7 @@ def setUpModule():
 def tearDownModule():
     server.shutdown()
     server.server_close()
-    process.terminate()
-    code = process.wait(60)
-    process.stdout.close()
-    home.cleanup()
-    assert code == 0, code
+    served.stop()
 
 
 LAST = "[...document.querySelectorAll('.answer')].at(-1)"
