@@ -288,127 +288,7 @@ void unpack(const uint8_t* data, int64_t row_bytes, int rows, int groups, Panel*
   }
 }
 
-// ---- a tile: kM activation rows x 16 weight rows ----
-
-constexpr int kTileM = 3;  // most rows
-
-// The sums of every group of the chunk in whole numbers, for kM rows and 16 weight rows. Six running sums of
-// 16 bits and their operands are all that 16 registers hold, so what is done goes to memory.
-template <class F, int kM>
-[[gnu::always_inline]] inline void group_sums(const Panel* panel, const ActChunk* act, int groups, int at,
-                                              __m256i (*sums)[kTileM][2]) {
-  constexpr int kSteps = F::kGroup / 4, kWords = kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
-  for (int g = 0; g < groups * (32 / F::kGroup); ++g) {
-#pragma GCC unroll 8
-    for (int t = 0; t < kSteps; t += kWords) {
-      __m256i words[kM][2];
-#pragma GCC unroll 8
-      for (int u = 0; u < kWords; ++u) {
-        const int step = g * kSteps + t + u;
-        const __m256i c0 = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel->code[step][at]));
-        const __m256i c1 = _mm256_load_si256(reinterpret_cast<const __m256i*>(panel->code[step][at + 8]));
-#pragma GCC unroll 3
-        for (int m = 0; m < kM; ++m) {
-          int32_t four;
-          __builtin_memcpy(&four, act[m].q + 4 * step, 4);
-          const __m256i x = _mm256_set1_epi32(four);
-          const __m256i p0 = pairs<F::kWide>(c0, x), p1 = pairs<F::kWide>(c1, x);
-          words[m][0] = u ? _mm256_add_epi16(words[m][0], p0) : p0;
-          words[m][1] = u ? _mm256_add_epi16(words[m][1], p1) : p1;
-          // Else the compiler makes trees of the running sums, and spills: a third slower.
-          __asm__("" : "+x"(words[m][0]), "+x"(words[m][1]));
-        }
-      }
-#pragma GCC unroll 3
-      for (int m = 0; m < kM; ++m)
-#pragma GCC unroll 2
-        for (int v = 0; v < 2; ++v) {
-          const __m256i sum = fours(words[m][v]);
-          sums[g][m][v] = t ? _mm256_add_epi32(sums[g][m][v], sum) : sum;
-        }
-    }
-  }
-}
-
-// p of kernels.h for group g of F::kGroup, row m and 8 weight rows at `at`.
-template <class F>
-[[gnu::always_inline]] inline __m256 product(const Panel* panel, const ActChunk& act, int g, int at,
-                                             __m256i sum) {
-  constexpr bool k32 = F::kGroup == 32;
-  const int lane = k32 ? lane32(g) : lane16(g);
-  if (F::kOffset)
-    sum = _mm256_add_epi32(sum, _mm256_set1_epi32((k32 ? act.n32 : act.n16)[lane] * F::kOffset));
-  const __m256 d = _mm256_broadcast_ss((k32 ? act.d32 : act.d16) + lane);
-  const __m256 p =
-      _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(_mm256_load_ps(panel->scale[g] + at), d));
-  if (!F::kMin) return p;
-  return _mm256_fmadd_ps(_mm256_load_ps(panel->bias[g] + at),
-                         _mm256_broadcast_ss((k32 ? act.x32 : act.x16) + lane), p);
-}
-
-template <class F, int kM>
-[[gnu::always_inline]] inline void tile_step(const Panel* panel, const ActChunk* act, int groups, int at,
-                                             const float (*from)[kPanelRows], float* to, int64_t ld) {
-  __m256i sums[kGroups * (32 / F::kGroup)][kTileM][2];
-  group_sums<F, kM>(panel, act, groups, at, sums);
-#pragma GCC unroll 3
-  for (int m = 0; m < kM; ++m)
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      const auto whole = [&](int g) __attribute__((always_inline)) {  // P of kernels.h
-        if (g >= groups) return _mm256_setzero_ps();
-        if constexpr (F::kGroup == 32) return product<F>(panel, act[m], g, at + 8 * v, sums[g][m][v]);
-        return _mm256_add_ps(product<F>(panel, act[m], 2 * g, at + 8 * v, sums[2 * g][m][v]),
-                             product<F>(panel, act[m], 2 * g + 1, at + 8 * v, sums[2 * g + 1][m][v]));
-      };
-      const auto pair = [&](int g) __attribute__((always_inline)) {
-        return _mm256_add_ps(whole(g), whole(g + 1));
-      };
-      const __m256 total = _mm256_add_ps(_mm256_add_ps(pair(0), pair(4)), _mm256_add_ps(pair(2), pair(6)));
-      const __m256 before = from ? _mm256_load_ps(from[m] + at + 8 * v) : _mm256_setzero_ps();
-      _mm256_storeu_ps(to + m * ld + at + 8 * v, _mm256_add_ps(before, total));
-    }
-}
-
-template <class F, int kM>
-void tile_rows(const Panel* panel, const ActChunk* act, int groups, const float (*from)[kPanelRows],
-               float* to, int64_t ld) {
-  for (int at = 0; at < kPanelRows; at += 16) {
-    if (groups == kGroups)
-      tile_step<F, kM>(panel, act, kGroups, at, from, to, ld);
-    else
-      tile_step<F, kM>(panel, act, groups, at, from, to, ld);
-  }
-}
-
-template <class F>
-void tile(const Panel* panel, const ActChunk* act, int groups, int m, const float (*from)[kPanelRows],
-          float* to, int64_t ld) {
-  for (int first = 0; first < m;) {
-    // Of four rows, two and two.
-    const int rows = m - first == 4 ? 2 : m - first < kTileM ? m - first : kTileM;
-    const float(*before)[kPanelRows] = from ? from + first : nullptr;
-    switch (rows) {
-      case 1:
-        tile_rows<F, 1>(panel, act + first, groups, before, to + first * ld, ld);
-        break;
-      case 2:
-        tile_rows<F, 2>(panel, act + first, groups, before, to + first * ld, ld);
-        break;
-      default:
-        tile_rows<F, 3>(panel, act + first, groups, before, to + first * ld, ld);
-    }
-    first += rows;
-  }
-}
-
 // ---- quantizing activations ----
-
-[[gnu::always_inline]] inline int sum_words(__m256i v) {
-  __m128i four = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-  four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1)));
-}
 
 void quantize_group(const float* x, int left, int g, ActChunk* out) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -435,11 +315,23 @@ void quantize_group(const float* x, int left, int g, ActChunk* out) {
 #pragma GCC unroll 4
   for (int i = 0; i < 4; ++i)
     q[i] = is_odd ? _mm256_setzero_si256() : _mm256_cvtps_epi32(_mm256_mul_ps(v[i], inverse));
-  const int sum0 = sum_words(_mm256_add_epi32(q[0], q[1])), sum1 = sum_words(_mm256_add_epi32(q[2], q[3]));
+  const auto fold = [](__m256i a, __m256i b) __attribute__((always_inline)) {
+    const __m256i sum = _mm256_add_epi32(a, b);
+    return _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  };
+  // Of the first 16: what lies at 0 or 1 of a four, and the rest; then of the others.
+  const __m128i halves = _mm_hadd_epi32(fold(q[0], q[1]), fold(q[2], q[3]));
+  const __m128i sums = _mm_hadd_epi32(halves, halves);
+  const __m128i words = _mm_packs_epi32(_mm_sub_epi32(_mm_setzero_si128(), halves), _mm_setzero_si128());
+  __builtin_memcpy(out->w16[lane16(2 * g)], &words, 4);
+  const uint64_t both = static_cast<uint64_t>(_mm_cvtsi128_si64(words));
+  __builtin_memcpy(out->w16[lane16(2 * g + 1)], reinterpret_cast<const char*>(&both) + 4, 4);
+  const int whole = _mm_cvtsi128_si32(_mm_add_epi16(words, _mm_srli_epi64(words, 32)));
+  __builtin_memcpy(out->w32[lane32(g)], &whole, 4);
   const __m256i bytes = _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   _mm256_store_si256(reinterpret_cast<__m256i*>(out->q + 32 * g), _mm256_permutevar8x32_epi32(bytes, order));
-  store_group(out, g, d, sum0, sum1);
+  store_group(out, g, d, _mm_cvtsi128_si32(sums), _mm_extract_epi32(sums, 1));
 }
 
 void quantize(const float* x, int64_t k, ActChunk* out, int64_t stride) {

@@ -2,7 +2,8 @@
 #include "backend/cpu/quant/kernels.h"
 
 #ifdef __AVX2__
-#include "backend/cpu/quant/kernels256-inl.h"
+#include "backend/cpu/quant/tile256-inl.h"
+
 #include "backend/cpu/quant/table-inl.h"
 namespace uma::cpu {
 const Kernels* avx2_kernels() {
