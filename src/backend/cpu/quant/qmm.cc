@@ -153,6 +153,13 @@ class Prefetch {
   int64_t step_;
 };
 
+// Asks for the lines of a tile's output that comes next: rows lie pages apart, and a store that misses holds up
+// those behind it.
+void own_lines(const float* out, int64_t rows, int64_t ld) {
+  for (int64_t i = 0; i < rows; ++i, out += ld)
+    for (int64_t at = 0; at < kPanelRows; at += 16) __builtin_prefetch(out + at, 1, 3);
+}
+
 // Up to kPanelsTogether panels, `rows` weight rows from `first`, times m activation rows.
 void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, int64_t first, int64_t rows,
                    PanelScratch& s, float* out) {
@@ -179,6 +186,7 @@ void panel_product(const Product& p, const ActChunk* acts, int64_t m, size_t w, 
         tile(&s.panel, acts + c * m + from, groups, static_cast<int>(to - from), c ? sums : nullptr,
              finish ? out + from * ld + first + n * kPanelRows : sums[0], finish ? ld : kPanelRows);
         prefetch.step();
+        if (finish) own_lines(out + to * ld + first + n * kPanelRows, std::min(m - to, to - from), ld);
       }
     }
   }
