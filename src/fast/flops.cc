@@ -5,6 +5,7 @@
 #include "fast/attention.h"
 #include "fast/packed.h"
 #include "fast/quantized.h"
+#include "ops/conv.h"
 #include "ops/matmul.h"
 
 namespace uma {
@@ -20,6 +21,11 @@ double of_matmul(const Node& node) {
   const double a = size_of_all(x) * static_cast<double>(y.shape(-1)),
                b = size_of_all(y) * static_cast<double>(x.shape(-2));
   return (x.dtype() == DType::complex64 ? 8 : 2) * std::max(a, b);
+}
+
+double of_conv(const Node& node) {
+  const Shape out = conv_shape(node.inputs[0], node.inputs[1], node.params<ConvParams>());
+  return 2 * static_cast<double>(num_elements(out) / out.back()) * size_of_all(node.inputs[1]);
 }
 
 double of_quantized(const Node& node) {
@@ -53,6 +59,7 @@ double of_attention(const Node& node) {
 
 double flops_of(const Node& node) {
   if (node.op == &kMatmul) return of_matmul(node);
+  if (node.op == &kConv) return of_conv(node);
   if (node.op == &kQuantizedMatmul) return of_quantized(node);
   if (node.op == &kPackedMatmul) return of_packed(node);
   if (node.op == &kScaledDotProductAttention) return of_attention(node);

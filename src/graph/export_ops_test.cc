@@ -117,6 +117,12 @@ std::vector<Case> shapes() {
        },
        {x}},
       {"matmul", [](const Arrays& v) { return Arrays{matmul(v[0], v[1])}; }, {x, f32({4, 5}, 3)}},
+      {"conv",
+       [](const Arrays& v) {
+         return Arrays{
+             conv_general(v[0], v[1], {.stride = {2, 1}, .padding_lo = {1}, .kernel_dilation = {1, 2}})};
+       },
+       {f32({1, 5, 6, 3}, 2), f32({8, 2, 2, 3}, 3)}},
       {"half", [](const Arrays& v) { return Arrays{v[0] * 1.5}; }, {astype(x, DType::float16)}},
       {"empty",
        [](const Arrays& v) {

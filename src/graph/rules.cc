@@ -57,6 +57,12 @@ Arrays product(const Node&, Inputs x, const Rebuilding& recorded) {
   return {broadcast_to(out, full)};
 }
 
+Arrays conv_rule(const Node& node, Inputs x, const Rebuilding&) {
+  return {conv_general(
+      x[0], x[1],
+      {.stride = node.params<ConvParams>().stride, .kernel_dilation = node.params<ConvParams>().dilation})};
+}
+
 // -- Shapes --
 
 Arrays reshape_rule(const Node& node, Inputs x, const Rebuilding& r) {
@@ -180,6 +186,7 @@ void add_elementwise(Table& t) {
   for (const OpInfo* op : {&kSelect, &kMakeComplex, &kStopGradient}) t[op] = plain(elementwise, true);
   t[&kAstype] = row<CastParams, &CastParams::dtype>(elementwise, true);
   t[&kMatmul] = plain(product, true);
+  t[&kConv] = row<ConvParams, &ConvParams::stride, &ConvParams::dilation>(conv_rule);
 }
 
 void add_shapes(Table& t) {

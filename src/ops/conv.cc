@@ -33,40 +33,31 @@ array dilated(const array& x, int axis, int64_t by) {
   return slice_axis(flatten(pad(apart, widths), axis, axis + 1), axis, 0, (extent - 1) * by + 1);
 }
 
-struct Window {
-  std::vector<int64_t> out, kernel, stride, dilation;
-};
-
-/// (N, out..., kernel..., C) of a padded input: a view.
-array windows(const array& x, const Window& w) {
-  const size_t axes = w.out.size();
+/// (N, out..., kernel..., C): a view.
+array windows(const array& x, const array& weight, const ConvParams& p) {
+  const Shape out = conv_shape(x, weight, p);
+  const size_t axes = p.stride.size();
   const Strides strides = row_major_strides(x.shape());
-  Shape shape{x.shape(0)};
+  Shape shape(out.begin(), out.end() - 1);
   Strides steps{strides[0]};
+  for (size_t i = 0; i < axes; ++i) steps.push_back(strides[i + 1] * p.stride[i]);
   for (size_t i = 0; i < axes; ++i) {
-    shape.push_back(w.out[i]);
-    steps.push_back(strides[i + 1] * w.stride[i]);
-  }
-  for (size_t i = 0; i < axes; ++i) {
-    shape.push_back(w.kernel[i]);
-    steps.push_back(strides[i + 1] * w.dilation[i]);
+    shape.push_back(weight.shape()[i + 1]);
+    steps.push_back(strides[i + 1] * p.dilation[i]);
   }
   shape.push_back(x.shape(-1));
   steps.push_back(1);
-  return as_strided(x, shape, steps);
+  return as_strided(contiguous(x), shape, steps);
 }
 
-/// One group: windows times the kernels of it.
-array correlate(const array& x, const array& weight, const Window& w) {
-  const array patches = windows(x, w);
-  int64_t rows = x.shape(0), columns = x.shape(-1);
-  for (const int64_t n : w.out) rows *= n;
-  for (const int64_t n : w.kernel) columns *= n;
+// By a product with patches that are made first.
+array composed(const array& x, const array& weight, const ConvParams& p) {
+  const array patches = windows(x, weight, p);
+  const Shape out = conv_shape(x, weight, p);
+  const int64_t columns = num_elements(weight.shape()) / std::max<int64_t>(1, weight.shape(0));
   const array product =
-      matmul(reshape(patches, {rows, columns}), transpose(reshape(weight, {weight.shape(0), columns})));
-  Shape out{x.shape(0)};
-  for (const int64_t n : w.out) out.push_back(n);
-  out.push_back(weight.shape(0));
+      matmul(reshape(patches, {num_elements(patches.shape()) / std::max<int64_t>(1, columns), columns}),
+             transpose(reshape(weight, {weight.shape(0), columns})));
   return reshape(product, out);
 }
 
@@ -80,7 +71,30 @@ void check_shapes(const array& input, const array& weight, int64_t groups) {
         input.shape(-1), weight.shape(0), weight.shape(-1), groups);
 }
 
+// Kernels below which most of a tile's columns would be empty.
+constexpr int64_t kFewKernels = 8;
+
 }  // namespace
+
+Shape conv_shape(const array& input, const array& weight, const ConvParams& p) {
+  Shape out{input.shape(0)};
+  for (size_t i = 0; i < p.stride.size(); ++i) {
+    const int64_t reach = (weight.shape()[i + 1] - 1) * p.dilation[i] + 1;
+    out.push_back((input.shape()[i + 1] - reach) / p.stride[i] + 1);
+  }
+  out.push_back(weight.shape(0));
+  return out;
+}
+
+array correlate(const array& input, const array& weight, const ConvParams& params) {
+  const bool empty = num_elements(input.shape()) == 0 || num_elements(weight.shape()) == 0;
+  if (empty || weight.shape(0) < kFewKernels) return composed(input, weight, params);
+  return array::make(conv_shape(input, weight, params), input.dtype(), kConv, params, {input, weight});
+}
+
+std::vector<array> conv_fallback(const Node& node, std::span<const array> inputs) {
+  return {composed(inputs[0], inputs[1], node.params<ConvParams>())};
+}
 
 array conv_general(const array& input, const array& weight, const ConvOptions& o) {
   check_shapes(input, weight, o.groups);
@@ -90,9 +104,8 @@ array conv_general(const array& input, const array& weight, const ConvOptions& o
   const size_t axes = input.ndim() - 2;
   const auto lo = per_axis(o.padding_lo, axes, 0, "padding"), hi = per_axis(o.padding_hi, axes, 0, "padding");
   const auto apart = per_axis(o.input_dilation, axes, 1, "input_dilation");
-  Window w;
-  w.stride = per_axis(o.stride, axes, 1, "stride");
-  w.dilation = per_axis(o.kernel_dilation, axes, 1, "kernel_dilation");
+  const ConvParams params{.stride = per_axis(o.stride, axes, 1, "stride"),
+                          .dilation = per_axis(o.kernel_dilation, axes, 1, "kernel_dilation")};
   array x = astype(input, d), kernels = astype(weight, d);
   PadWidths widths(input.ndim(), {0, 0});
   std::vector<int> spatial;
@@ -100,18 +113,17 @@ array conv_general(const array& input, const array& weight, const ConvOptions& o
     spatial.push_back(static_cast<int>(i) + 1);
     x = dilated(x, static_cast<int>(i) + 1, apart[i]);
     widths[i + 1] = {lo[i], hi[i]};
-    w.kernel.push_back(weight.shape()[i + 1]);
-    const int64_t extent = x.shape()[i + 1] + lo[i] + hi[i], reach = (w.kernel[i] - 1) * w.dilation[i] + 1;
-    check(w.kernel[i] > 0 && reach <= extent, ErrorCode::kShape, "conv",
+    const int64_t kernel = weight.shape()[i + 1], extent = x.shape()[i + 1] + lo[i] + hi[i];
+    const int64_t reach = (kernel - 1) * params.dilation[i] + 1;
+    check(kernel > 0 && reach <= extent, ErrorCode::kShape, "conv",
           "a kernel that reaches over {} does not fit {} of a padded input", reach, extent);
-    w.out.push_back((extent - reach) / w.stride[i] + 1);
   }
   if (o.flip) kernels = flip(kernels, spatial);
-  x = contiguous(pad(x, widths));
-  if (o.groups == 1) return correlate(x, kernels, w);
+  x = pad(x, widths);
+  if (o.groups == 1) return correlate(x, kernels, params);
   const auto inputs = split(x, o.groups, -1), parts = split(kernels, o.groups, 0);
   std::vector<array> out;
-  for (size_t g = 0; g < parts.size(); ++g) out.push_back(correlate(contiguous(inputs[g]), parts[g], w));
+  for (size_t g = 0; g < parts.size(); ++g) out.push_back(correlate(inputs[g], parts[g], params));
   return concatenate(out, -1);
 }
 

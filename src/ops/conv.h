@@ -1,9 +1,9 @@
 #pragma once
-// Convolutions over any number of spatial axes: windows of the input as a strided view, and one matrix
-// product.
+// Convolutions over any number of spatial axes: a matrix product of windows of the input and kernels.
 #include <vector>
 
 #include "core/array.h"
+#include "core/op.h"
 
 namespace uma {
 
@@ -29,5 +29,23 @@ array conv_transpose(const array& input, const array& weight, const std::vector<
 
 /// NumPy's convolve of two vectors. mode: "full", "same" or "valid".
 array convolve(const array& a, const array& v, const std::string& mode = "full");
+
+/// One number a spatial axis.
+struct ConvParams {
+  std::vector<int64_t> stride, dilation;
+};
+
+/// Extents of the result of kConv, of inputs that fit.
+Shape conv_shape(const array& input, const array& weight, const ConvParams& params);
+/// What kConv computes, for inputs that fit.
+array correlate(const array& input, const array& weight, const ConvParams& params);
+std::vector<array> conv_fallback(const Node& node, std::span<const array> inputs);
+
+// input (N, spatial..., C), padded; weight (O, kernel..., C) -> (N, spatial..., O), all of one dtype.
+inline constexpr OpInfo kConv{.name = "conv",
+                              .args = "input, weight",
+                              .doc = "Cross-correlation with channels last, of one group.",
+                              .dtype = DTypeRule::same,
+                              .fallback = conv_fallback};
 
 }  // namespace uma

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ops/cast.h"
+#include "ops/conv.h"
 #include "ops/count.h"
 #include "ops/creation.h"
 #include "ops/cumulative.h"
@@ -42,6 +43,7 @@ inline constexpr const OpInfo* kStructuralOps[] = {
     &kArgReduce,
     &kSoftmax,
     &kMatmul,
+    &kConv,
     &kSort,
     &kArgsort,
     &kArgpartition,

@@ -1,6 +1,7 @@
 #include "backend/cpu/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -38,6 +39,18 @@ void parallel_items(int64_t items, int64_t work_of_one, int64_t worth, const Bod
   });
 }
 
+// Terms [at, at + depth) of row i of a matrix of windows, one beside the other.
+void copy_windows(const GemmMatrix& a, int64_t i, int64_t at, int64_t depth, char* out) {
+  const int64_t size = size_of(a.dtype);
+  const char* row = static_cast<const char*>(a.data) + a.windows->rows.offset(i) * size;
+  for (const int64_t end = at + depth; at < end;) {
+    const int64_t run = std::min(end - at, a.windows->terms.run(at));
+    std::memcpy(out, row + a.windows->terms.offset(at) * size, static_cast<size_t>(run * size));
+    at += run;
+    out += run * size;
+  }
+}
+
 template <class T>
 struct Product {
   const GemmKernels<T>& table;
@@ -49,8 +62,8 @@ struct Product {
   // Whole rows of a are broadcast from where they lie, unless so many panels of b pass over them that packing
   // pays.
   bool in_place() const {
-    return a.col == 1 && a.dtype == (std::is_same_v<T, float> ? DType::float32 : DType::float64) &&
-           n <= kInPlace;
+    return !a.windows && a.col == 1 &&
+           a.dtype == (std::is_same_v<T, float> ? DType::float32 : DType::float64) && n <= kInPlace;
   }
 
   // Columns [col, col + cols) of c. Threads meet twice: when b is packed, and at the end.
@@ -80,6 +93,15 @@ struct Product {
     });
   }
 
+  void pack_rows(int64_t i, int64_t count, int64_t at, int64_t depth, T* out) const {
+    if (!a.windows) return table.pack_rows(a, i, count, at, depth, out);
+    static thread_local Scratch<T> scratch;
+    T* lines = scratch.get(count * depth);
+    for (int64_t r = 0; r < count; ++r)
+      copy_windows(a, i + r, at, depth, reinterpret_cast<char*>(lines) + r * depth * size_of(a.dtype));
+    table.pack_rows({lines, a.dtype, depth, 1}, 0, count, 0, depth, out);
+  }
+
   // Rows [i0, i1) of c, columns [j0, j1) of those from col on, += over terms [at, at + depth).
   void block(int64_t i0, int64_t i1, int64_t col, int64_t j0, int64_t j1, int64_t at, int64_t depth,
              const T* packed_b) const {
@@ -92,7 +114,7 @@ struct Product {
       static thread_local Scratch<T> scratch;
       T* packed_a = scratch.get(ceil_div(i1 - i0, mr) * mr * depth);
       for (int64_t i = i0; i < i1; i += mr)
-        table.pack_rows(a, i, std::min(mr, i1 - i), at, depth, packed_a + (i - i0) * depth);
+        pack_rows(i, std::min(mr, i1 - i), at, depth, packed_a + (i - i0) * depth);
       from = packed_a;
     }
     for (int64_t j = j0; j < j1; j += nr)
@@ -125,8 +147,10 @@ struct Product {
     static thread_local Scratch<T> scratch;
     T* out = scratch.get(k);
     dispatch_float(a.dtype, "matmul", [&]<class A>() {
-      const A* from = static_cast<const A*>(a.data) + i * a.row;
-      for (int64_t l = 0; l < k; ++l) out[l] = static_cast<T>(from[l * a.col]);
+      const A* from = static_cast<const A*>(a.data);
+      for (int64_t l = 0; l < k; ++l)
+        out[l] = static_cast<T>(a.windows ? from[a.windows->rows.offset(i) + a.windows->terms.offset(l)]
+                                          : from[i * a.row + l * a.col]);
     });
     return out;
   }
@@ -151,7 +175,8 @@ void run(const GemmKernels<T>& table, const GemmMatrix& a, const GemmMatrix& b, 
     for (int64_t i = 0; i < m; ++i) std::fill_n(c + i * ld, n, T{0});
     return;
   }
-  if (n == 1 && ld == 1 && m > 1) return run(table, b.transposed(), a.transposed(), 1, m, k, c, m);
+  if (n == 1 && ld == 1 && m > 1 && !a.windows)
+    return run(table, b.transposed(), a.transposed(), 1, m, k, c, m);
   const Product<T> p{table, a, b, m, n, k, c, ld};
   if (m > kFewRows) return p.run();
   if (b.col == 1) return p.run_few();
@@ -161,6 +186,26 @@ void run(const GemmKernels<T>& table, const GemmMatrix& a, const GemmMatrix& b, 
 }
 
 }  // namespace
+
+void GemmBox::add_axis(int64_t extent, int64_t stride) {
+  if (extent == 1) return;
+  if (!axes_.empty() && axes_.back().stride == extent * stride)
+    axes_.back() = {axes_.back().extent * extent, stride};
+  else
+    axes_.push_back({extent, stride});
+}
+
+int64_t GemmBox::offset(int64_t i) const {
+  int64_t at = 0;
+  for (size_t axis = axes_.size(); axis-- > 0; i /= axes_[axis].extent)
+    at += i % axes_[axis].extent * axes_[axis].stride;
+  return at;
+}
+
+int64_t GemmBox::run(int64_t i) const {
+  if (axes_.empty() || axes_.back().stride != 1) return 1;
+  return axes_.back().extent - i % axes_.back().extent;
+}
 
 void gemm(const GemmMatrix& a, const GemmMatrix& b, int64_t m, int64_t n, int64_t k, float* c, int64_t ld) {
   run(gemm_kernels_f32(), a, b, m, n, k, c, ld);

@@ -39,8 +39,8 @@ struct alignas(64) ActChunk {
   float x16[16];
   int32_t n32[8];  // minus the sum of q: from there an int32 sum starts where weights carry an offset
   int32_t n16[16];
-  // AVX2 only: minus the sums of those q whose place in a four is 0 or 1, and of the others, where sums of 16 bits
-  // start from.
+  // AVX2 only: minus the sums of those q whose place in a four is 0 or 1, and of the others, where sums of 16
+  // bits start from.
   int16_t w32[8][2];
   int16_t w16[16][2];
 };

@@ -153,8 +153,8 @@ class Prefetch {
   int64_t step_;
 };
 
-// Asks for the lines of a tile's output that comes next: rows lie pages apart, and a store that misses holds up
-// those behind it.
+// Asks for the lines of a tile's output that comes next: rows lie pages apart, and a store that misses holds
+// up those behind it.
 void own_lines(const float* out, int64_t rows, int64_t ld) {
   for (int64_t i = 0; i < rows; ++i, out += ld)
     for (int64_t at = 0; at < kPanelRows; at += 16) __builtin_prefetch(out + at, 1, 3);

@@ -1,7 +1,7 @@
 #pragma once
 // A tile of the product with 32-byte vectors: up to three activation rows x 16 weight rows, lanes are weight
-// rows. First the sums of every group in whole numbers, six at a time, which with their operands are all that 16
-// registers hold; then scales. Sums of a group stay in 16 bits for as long as they are sure to fit.
+// rows. First the sums of every group in whole numbers, six at a time, which with their operands are all that
+// 16 registers hold; then scales. Sums of a group stay in 16 bits for as long as they are sure to fit.
 #include "backend/cpu/quant/kernels256-inl.h"
 
 namespace uma::cpu {
@@ -9,10 +9,11 @@ namespace {
 
 constexpr int kTileM = 3;  // most rows
 
-// In 16 bits a sum may wrap on its way if its end fits, so codes with an offset start from what the offset takes
-// away: the end is that of a product of signed codes, |code - offset| <= kOffset, 16 of them and |x| <= 127.
+// In 16 bits a sum may wrap on its way if its end fits, so codes with an offset start from what the offset
+// takes away: the end is that of a product of signed codes, |code - offset| <= kOffset, 16 of them and |x| <=
+// 127.
 template <class F>
-constexpr bool kWraps = F::kOffset && F::kOffset * 127 * (F::kGroup / 2) <= 32767;
+constexpr bool kWraps = F::kOffset&& F::kOffset * 127 * (F::kGroup / 2) <= 32767;
 
 // Two weight vectors times four activations at x, added to the 16-bit sums w0 and w1. One statement, or the
 // compiler makes trees of running sums, copies and spills: a third slower.
@@ -30,8 +31,8 @@ constexpr bool kWraps = F::kOffset && F::kOffset * 127 * (F::kGroup / 2) <= 3276
       : [x] "m"(*reinterpret_cast<const Four*>(x)), [c0] "x"(c0), [c1] "x"(c1));
 }
 
-// The same for codes of all 8 bits, whose sums need 32 bits at once: a0 and a1 are their magnitudes, and their
-// signs move to x.
+// The same for codes of all 8 bits, whose sums need 32 bits at once: a0 and a1 are their magnitudes, and
+// their signs move to x.
 [[gnu::always_inline]] inline void add_wide_products(const int8_t* x, __m256i c0, __m256i a0, __m256i c1,
                                                      __m256i a1, __m256i ones, __m256i& s0, __m256i& s1) {
   using Four [[gnu::may_alias]] = int32_t;
@@ -87,7 +88,7 @@ template <class F, int kM>
 #pragma GCC unroll 3
     for (int m = 0; m < kM; ++m) sums[m][0] = s[m][0], sums[m][1] = s[m][1];
   } else {
-    constexpr int kWords = kWraps<F> || kWordSteps<F> > kSteps ? kSteps : kWordSteps<F>;
+    constexpr int kWords = kWraps<F> || kWordSteps < F >> kSteps ? kSteps : kWordSteps<F>;
 #pragma GCC unroll 8
     for (int t = 0; t < kSteps; t += kWords) {
       __m256i w[kM][2];
@@ -155,7 +156,9 @@ template <class F, int kM>
       return product<F>(panel, act[m], 2 * g, at, sums[2 * g][m]) +
              product<F>(panel, act[m], 2 * g + 1, at, sums[2 * g + 1][m]);
     };
-    const auto pair = [&](int g) __attribute__((always_inline)) { return whole(g) + whole(g + 1); };
+    const auto pair = [&](int g) __attribute__((always_inline)) {
+      return whole(g) + whole(g + 1);
+    };
     const Twice total = (pair(0) + pair(4)) + (pair(2) + pair(6));
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) {
