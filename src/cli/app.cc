@@ -160,7 +160,16 @@ void add_run(CLI::App& app, RunOptions& o) {
   app.add_flag("--nowordwrap", o.no_word_wrap,
                "do not move words that pass the terminal's edge to a new line");
   add_common(app, o);
+  app.parse_complete_callback([&app, &o] {
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->count() == 0 || option->get_lnames().empty()) continue;
+      std::string name = option->get_lnames().front();
+      std::replace(name.begin(), name.end(), '-', '_');
+      o.given.insert(name);
+    }
+  });
   app.footer(
+      "Flags win over the settings that a model was made with (/api/create).\n"
       "Examples:\n"
       "  uma run qwen2.5-coder:0.5b \"Explain zero-copy memory in two sentences.\"\n"
       "  git diff | uma run qwen2.5-coder:0.5b - --system \"Write a commit message.\"\n"
@@ -202,6 +211,9 @@ void add_serve(CLI::App& app, ServeOptions& o) {
   app.add_option("--allow-host", o.allowed_hosts,
                  "a name of this machine that Host headers may have; may be given several times")
       ->allow_extra_args(false);
+  app.add_option("--push-to", o.push_to,
+                 "another uma server, http(s)://HOST:PORT, for /api/push; its key is in UMA_PUSH_KEY")
+      ->envname("UMA_PUSH_URL");
   app.add_flag("--keys", o.keys, "whoever asks needs an API key: see uma keys")->envname("UMA_KEYS");
   app.add_option("--tls-cert", o.tls_cert,
                  "PEM file of the certificate, and of those above it: TLS 1.2 or newer")
@@ -333,6 +345,12 @@ void add_models(CLI::App& app, std::string_view command, ModelsOptions& o) {
     positional(app, "MODEL", o.model, "a catalogue name, or the address of a .gguf file");
     app.add_option("--name", o.name, "keep it under this name")->check(CLI::Validator(judge_name, ""));
     app.footer("Example:\n  uma pull qwen2.5-coder:0.5b");
+  } else if (command == "push") {
+    positional(app, "MODEL", o.model, "name of a model on this machine");
+    app.add_option("--to", o.to, "http(s)://HOST:PORT of the other server; its key is in UMA_PUSH_KEY")
+        ->envname("UMA_PUSH_URL");
+    app.add_option("--name", o.name, "its name there")->check(CLI::Validator(judge_name, ""));
+    app.footer("Example:\n  uma push mine --to http://127.0.0.1:8080");
   } else if (command == "list") {
     app.add_flag("--available", o.available, "list the catalogue instead");
     app.footer("Example:\n  uma list --json");
@@ -430,11 +448,10 @@ int run_app(int argc, const char* const* argv) try {
     const char *name, *help;
     int (*go)(const ModelsOptions&);
   };
-  static constexpr Row kModelCommands[] = {{"pull", "fetch a model", pull},
-                                           {"list", "models on this machine", list},
-                                           {"show", "what a model file holds", show},
-                                           {"rm", "remove a model", remove},
-                                           {"cp", "give a model a second name", copy}};
+  static constexpr Row kModelCommands[] = {
+      {"pull", "fetch a model", pull},          {"push", "send a model to another uma server", push},
+      {"list", "models on this machine", list}, {"show", "what a model file holds", show},
+      {"rm", "remove a model", remove},         {"cp", "give a model a second name", copy}};
   for (const Row& row : kModelCommands)
     command(
         row.name, row.help, models_options, [&](CLI::App& s) { add_models(s, row.name, models_options); },

@@ -7,6 +7,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/run_options.h"
+#include "cli/settings.h"
 #include "cli/text_printer.h"
 #include "hub/hub.h"
 
@@ -42,14 +43,10 @@ size_t find_quotes(std::string_view line) {
 
 }  // namespace
 
-Chat::Chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft)
-    : options_(options),
-      initial_(options),
-      editor_(history_file()),
-      template_source_(options.template_file.empty() ? "" : read_file(options.template_file)),
-      draft_(std::move(draft)) {
-  use(std::move(model));
-  conversation_->set_system(options.system);
+Chat::Chat(const RunOptions& flags, const serve::ModelSettings& settings, std::shared_ptr<const Model> model,
+           std::shared_ptr<const Model> draft)
+    : flags_(flags), asked_(flags), editor_(history_file()), draft_(std::move(draft)) {
+  use(model, settings);
 }
 
 int Chat::run() {
@@ -84,25 +81,23 @@ int Chat::run() {
 
 std::string Chat::model_name() const {
   const std::string& name = model_->config().name;
-  return name.empty() ? options_.model : printable(name);
+  return name.empty() ? asked_.model : printable(name);
 }
 
-std::unique_ptr<Session> Chat::session_with(const std::shared_ptr<const Model>& model) const {
-  return std::make_unique<Session>(model, SessionOptions{.context = options_.ctx, .draft = draft_});
+std::unique_ptr<Session> Chat::make_session(const std::shared_ptr<const Model>& model,
+                                            int64_t context) const {
+  return std::make_unique<Session>(model, SessionOptions{.context = context, .draft = draft_});
 }
 
-void Chat::make_session() {
-  session_ = session_with(model_);
-}
-
-void Chat::use(std::shared_ptr<const Model> model) {
-  auto conversation = std::make_unique<Conversation>(model, template_source_, options_.raw);
-  auto session = session_with(model);
-  if (conversation_) {
-    conversation->set_system(conversation_->system());
+void Chat::use(const std::shared_ptr<const Model>& model, const serve::ModelSettings& settings) {
+  RunOptions options = with_parameters(asked_, settings, model->config());
+  auto conversation = std::make_unique<Conversation>(model, with_flags(settings, asked_), asked_.raw);
+  auto session = make_session(model, options.ctx);
+  if (conversation_)
     for (const ChatMessage& turn : conversation_->turns()) conversation->add(turn.role, turn.content);
-  }
-  model_ = std::move(model);
+  model_ = model;
+  settings_ = settings;
+  options_ = std::move(options);
   conversation_ = std::move(conversation);
   session_ = std::move(session);
 }
@@ -160,8 +155,9 @@ void Chat::answer(const std::string& message) {
   if (stdout_is_terminal()) out("\n");
 }
 
-int chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft) {
-  return Chat(options, std::move(model), std::move(draft)).run();
+int chat(const RunOptions& flags, const serve::ModelSettings& settings, std::shared_ptr<const Model> model,
+         std::shared_ptr<const Model> draft) {
+  return Chat(flags, settings, std::move(model), std::move(draft)).run();
 }
 
 }  // namespace uma::cli

@@ -6,6 +6,7 @@
 #include "cli/chat_session.h"
 #include "cli/models.h"
 #include "cli/output.h"
+#include "cli/settings.h"
 #include "hub/hub.h"
 #include "io/file_writer.h"
 #include "io/gguf.h"
@@ -116,28 +117,26 @@ void Chat::help(std::string_view about) const {
 void Chat::set(std::string_view rest) {
   const auto [what, value] = first_word(rest);
   if (what == "system") {
-    conversation_->set_system(std::string(value));
+    set_system(std::string(value));
     note(value.empty() ? "there is no system message now" : "the system message is set");
   } else if (what == "parameter") {
     const auto [name, text] = first_word(value);
     if (name.empty()) return out(parameters_help());
-    const RunOptions before = options_;
-    const bool anew = set_parameter(options_, initial_, name, text);
-    try {
-      if (anew) make_session();
-    } catch (...) {
-      options_ = before;
-      throw;
-    }
+    RunOptions asked = asked_;
+    const bool anew = set_parameter(asked, flags_, name, text);
+    RunOptions options = with_parameters(asked, settings_, model_->config());
+    if (anew) session_ = make_session(model_, options.ctx);
+    asked_ = std::move(asked);
+    options_ = std::move(options);
     note(fmt::format("{} is {}", name, text.empty() ? "as it was at the start" : text));
   } else if (is_one_of(what, {"history", "nohistory"})) {
     keep_history_ = what == "history";
     note(keep_history_ ? "lines are kept in the history" : "lines are not kept in the history");
   } else if (is_one_of(what, {"wordwrap", "nowordwrap"})) {
-    options_.no_word_wrap = what == "nowordwrap";
+    asked_.no_word_wrap = options_.no_word_wrap = what == "nowordwrap";
     note(options_.no_word_wrap ? "lines break where the terminal ends" : "lines break between words");
   } else if (is_one_of(what, {"verbose", "quiet"})) {
-    options_.verbose = what == "verbose";
+    asked_.verbose = options_.verbose = what == "verbose";
     note(options_.verbose ? "speed and token counts are shown" : "speed and token counts are not shown");
   } else if (what == "format") {
     fail(ErrorCode::kUnsupported, "chat",
@@ -213,7 +212,7 @@ void Chat::save(const std::string& name) const {
   const std::string path = conversation_path(name);
   check(!path.empty(), kBad, "chat", "/save takes a name of letters, digits, . _ - or a file NAME.json");
   nlohmann::ordered_json json;
-  json["model"] = options_.model;
+  json["model"] = asked_.model;
   json["messages"] = nlohmann::ordered_json::array();
   if (!conversation_->system().empty())
     json["messages"].push_back({{"role", "system"}, {"content", conversation_->system()}});
@@ -233,9 +232,20 @@ void Chat::load(const std::string& name) {
   std::error_code error;
   if (name.ends_with(".json") || (!path.empty() && std::filesystem::exists(path, error)))
     return load_conversation(path);
-  use(open_model(find_or_pull(name, options_.offline), model_options(options_.precision)));
-  options_.model = name;
+  load_model(name);
   note(fmt::format("{} answers now; the conversation stays", model_name()));
+}
+
+void Chat::load_model(const std::string& name) {
+  const std::string path = find_or_pull(name, asked_.offline);
+  use(open_model(path, model_options(asked_.precision)), settings_of(name));
+  asked_.model = name;
+}
+
+void Chat::set_system(std::string text) {
+  asked_.system = text;
+  asked_.given.insert("system");  // also against what another model was made with
+  conversation_->set_system(std::move(text));
 }
 
 void Chat::load_conversation(const std::string& path) {
@@ -258,13 +268,11 @@ void Chat::load_conversation(const std::string& path) {
       turns.push_back(std::move(turn));
   }
   const auto model = json.find("model");
-  if (model != json.end() && model->is_string() && *model != options_.model) {
-    const std::string name = *model;
-    use(open_model(find_or_pull(name, options_.offline), model_options(options_.precision)));
-    options_.model = name;
+  if (model != json.end() && model->is_string() && *model != asked_.model) {
+    load_model(model->get<std::string>());
   }
   conversation_->clear();
-  conversation_->set_system(std::move(system));
+  set_system(std::move(system));
   for (ChatMessage& turn : turns) conversation_->add(std::move(turn.role), std::move(turn.content));
   note(fmt::format("{} messages, and {} answers", conversation_->turns().size(), model_name()));
 }

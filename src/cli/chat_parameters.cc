@@ -73,8 +73,17 @@ std::vector<std::string> words_of(std::string_view text) {
 
 bool set_parameter(RunOptions& options, const RunOptions& initial, std::string_view name,
                    std::string_view value) {
+  const auto mark = [&](std::string_view flag) {
+    const std::string text(flag);
+    if (!value.empty() || initial.given.contains(text)) {
+      options.given.insert(text);
+    } else {
+      options.given.erase(text);
+    }
+  };
   if (name == "stop") {
     options.stop = value.empty() ? initial.stop : words_of(value);
+    mark(name);
     return false;
   }
   for (const Parameter& p : kParameters) {
@@ -88,6 +97,7 @@ bool set_parameter(RunOptions& options, const RunOptions& initial, std::string_v
             p.whole ? "whole " : "", p.lo, p.hi, value);
     }
     p.set(options, number);
+    mark(p.name);
     return p.name == "ctx";
   }
   fail(ErrorCode::kInvalidArgument, "chat", "there is no parameter '{}'; /? parameters lists them", name);

@@ -8,20 +8,21 @@
 #include "cli/line_editor.h"
 #include "cli/options.h"
 #include "engine/generate.h"
+#include "serve/settings.h"
 
 namespace uma::cli {
 
 class Chat {
  public:
-  Chat(const RunOptions& options, std::shared_ptr<const Model> model, std::shared_ptr<const Model> draft);
+  Chat(const RunOptions& flags, const serve::ModelSettings& settings, std::shared_ptr<const Model> model,
+       std::shared_ptr<const Model> draft);
   /// Until Ctrl-D or /bye. Returns the exit code.
   int run();
 
  private:
   // chat.cc
-  void use(std::shared_ptr<const Model> model);
-  std::unique_ptr<Session> session_with(const std::shared_ptr<const Model>& model) const;
-  void make_session();
+  void use(const std::shared_ptr<const Model>& model, const serve::ModelSettings& settings);
+  std::unique_ptr<Session> make_session(const std::shared_ptr<const Model>& model, int64_t context) const;
   LineEditor::Result read_message(std::string& message);
   void answer(const std::string& message);
   std::string model_name() const;
@@ -34,6 +35,7 @@ class Chat {
   bool command(std::string_view message);
   void help(std::string_view about) const;
   void set(std::string_view rest);
+  void set_system(std::string text);
   void show(std::string_view what) const;
   void show_info() const;
   void show_license() const;
@@ -41,12 +43,14 @@ class Chat {
   void undo();
   void save(const std::string& name) const;
   void load(const std::string& name);
+  void load_model(const std::string& name);
   void load_conversation(const std::string& path);
 
-  RunOptions options_;
-  const RunOptions initial_;  // what /set parameter NAME goes back to
+  const RunOptions flags_;         // what /set parameter NAME goes back to
+  RunOptions asked_;               // the flags, with what /set changed
+  serve::ModelSettings settings_;  // of the model
+  RunOptions options_;             // asked_ over settings_
   LineEditor editor_;
-  std::string template_source_;
   std::shared_ptr<const Model> model_, draft_;
   std::unique_ptr<Conversation> conversation_;
   std::unique_ptr<Session> session_;

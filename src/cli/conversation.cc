@@ -2,15 +2,11 @@
 
 namespace uma::cli {
 
-Conversation::Conversation(const std::shared_ptr<const Model>& model, const std::string& template_source,
-                           bool raw)
-    : maker_(model->vocabulary, template_source, raw) {}
+Conversation::Conversation(const std::shared_ptr<const Model>& model, serve::ModelSettings settings, bool raw)
+    : maker_(model->vocabulary, settings.template_source, raw), settings_(std::move(settings)) {}
 
 std::vector<int32_t> Conversation::prompt() const {
-  std::vector<ChatMessage> messages;
-  if (!system_.empty()) messages.push_back({"system", system_});
-  messages.insert(messages.end(), turns_.begin(), turns_.end());
-  return maker_.conversation(messages);
+  return maker_.conversation(settings_.begin(turns_));
 }
 
 }  // namespace uma::cli

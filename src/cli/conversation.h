@@ -5,20 +5,21 @@
 #include <vector>
 
 #include "engine/prompt.h"
+#include "serve/settings.h"
 
 namespace uma::cli {
 
 class Conversation {
  public:
-  /// template_source: Jinja text to use instead of the model's; raw: no template at all.
-  Conversation(const std::shared_ptr<const Model>& model, const std::string& template_source, bool raw);
+  /// settings: what it begins with; raw: no template at all.
+  Conversation(const std::shared_ptr<const Model>& model, serve::ModelSettings settings, bool raw);
 
   /// Has a template: turns make sense. Without one the text goes to the model as it is.
   bool has_template() const { return maker_.has_template(); }
   const std::string& template_source() const { return maker_.template_source(); }
 
-  void set_system(std::string text) { system_ = std::move(text); }
-  const std::string& system() const { return system_; }
+  void set_system(std::string text) { settings_.system = std::move(text); }
+  const std::string& system() const { return settings_.system; }
   void add(std::string role, std::string content) { turns_.push_back({std::move(role), std::move(content)}); }
   void drop_last() { turns_.pop_back(); }
   void clear() { turns_.clear(); }
@@ -29,7 +30,7 @@ class Conversation {
 
  private:
   PromptMaker maker_;
-  std::string system_;
+  serve::ModelSettings settings_;
   std::vector<ChatMessage> turns_;
 };
 

@@ -1,5 +1,6 @@
 #include "cli/models.h"
 
+#include <cstdlib>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "hub/hub.h"
+#include "hub/push.h"
 #include "io/gguf.h"
 
 namespace uma::cli {
@@ -107,6 +109,32 @@ int pull(const ModelsOptions& o) {
                      result.already ? "already here" : "fetched, " + hash,
                      result.model.licence.empty() ? "" : ", licence: " + result.model.licence));
   }
+  return 0;
+}
+
+std::string push_key() {
+  const char* key = std::getenv("UMA_PUSH_KEY");
+  return key ? key : "";
+}
+
+int push(const ModelsOptions& o) {
+  InterruptScope interrupt;
+  ProgressBar bar(printable(o.model));
+  hub::PushOptions options{.to = o.to, .name = o.name, .key = push_key(), .offline = o.offline};
+  options.cancel = &interrupt.flag();
+  options.on_progress = [&](const hub::ModelRecord&, int64_t done, int64_t total) {
+    bar.update(static_cast<uint64_t>(done), static_cast<uint64_t>(total));
+  };
+  const hub::PushResult result = hub::push({}, o.model, options);
+  bar.finish();
+  if (o.json)
+    outf("{}\n", dump({{"name", result.name},
+                       {"sha256", result.model.sha256},
+                       {"already", result.already},
+                       {"uploaded_bytes", result.uploaded_bytes}}));
+  else
+    note(fmt::format("{} is on {}{}", result.name, printable(o.to),
+                     result.already ? ", which had its file" : ""));
   return 0;
 }
 

@@ -2,7 +2,9 @@
 // What the command line says, one struct a command. app.cc binds each field to its flag, with name,
 // default and help in one line; the commands below take the struct and know nothing of flags.
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -55,6 +57,8 @@ struct RunOptions : Common {
   Precision precision;
   bool verbose = false;
   bool no_word_wrap = false;
+  std::set<std::string, std::less<>>
+      given;  // flags that were, by name ("top_k"): they win over a model's settings
 };
 
 struct BenchOptions : Common {
@@ -97,6 +101,7 @@ struct ServeOptions : Common {
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> origins;  // whose pages may ask
   std::string tls_cert, tls_key, tls_client_ca;
+  std::string push_to;  // another server; empty: models are pushed nowhere
   bool keys = false;
   bool insecure = false;
   Precision precision;
@@ -111,8 +116,9 @@ struct KeysOptions : Common {
   int64_t requests_per_minute = 0, tokens_per_day = 0;
 };
 
-struct ModelsOptions : Common {  // pull, list, show, rm, cp
+struct ModelsOptions : Common {  // pull, push, list, show, rm, cp
   std::string model, target;
+  std::string to;
   std::string name;
   bool verify = false, path = false, tensors = false, show_template = false, available = false;
 };
@@ -124,6 +130,7 @@ int embed(const EmbedOptions& options);
 int tokenize(const TokenizeOptions& options);
 int render_template(const TemplateOptions& options);
 int pull(const ModelsOptions& options);
+int push(const ModelsOptions& options);
 int list(const ModelsOptions& options);
 int show(const ModelsOptions& options);
 int remove(const ModelsOptions& options);

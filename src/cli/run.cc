@@ -10,6 +10,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/run_options.h"
+#include "cli/settings.h"
 #include "cli/text_printer.h"
 #include "engine/sampler.h"
 #include "engine/stop.h"
@@ -62,11 +63,12 @@ nlohmann::ordered_json to_json(const GenerateResult& result, const Model& model,
   return json;
 }
 
-int answer(const RunOptions& o, const std::shared_ptr<const Model>& model,
-           const std::shared_ptr<const Model>& draft, const std::string& prompt) {
+int answer(const RunOptions& flags, const serve::ModelSettings& settings,
+           const std::shared_ptr<const Model>& model, const std::shared_ptr<const Model>& draft,
+           const std::string& prompt) {
   check(!prompt.empty(), ErrorCode::kInvalidArgument, "run", "the prompt is empty");
-  Conversation conversation(model, o.template_file.empty() ? "" : read_file(o.template_file), o.raw);
-  conversation.set_system(o.system);
+  const RunOptions o = with_parameters(flags, settings, model->config());
+  Conversation conversation(model, with_flags(settings, flags), o.raw);
   conversation.add("user", prompt);
   if (!is_utf8(prompt)) note("uma: the prompt is not UTF-8 throughout: what is not is read as U+FFFD");
   Session session(model, {.context = o.ctx, .draft = draft});
@@ -163,10 +165,11 @@ int run(const RunOptions& o) {
   judge_flags(o);
   const std::string path = find_or_pull(o.model, o.offline);
   const std::string prompt = chatting ? "" : joined_prompt(o);
+  const serve::ModelSettings settings = settings_of(o.model);
   const auto model = open_model(path, model_options(o.precision));
   std::shared_ptr<const Model> draft;
   if (!o.draft.empty()) draft = open_model(find_or_pull(o.draft, o.offline), model_options(o.precision));
-  return chatting ? chat(o, model, draft) : answer(o, model, draft, prompt);
+  return chatting ? chat(o, settings, model, draft) : answer(o, settings, model, draft, prompt);
 }
 
 }  // namespace uma::cli

@@ -11,6 +11,7 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/version.h"
+#include "hub/url.h"
 #include "serve/clock.h"
 
 namespace uma::cli {
@@ -107,6 +108,7 @@ serve::ServerOptions server_options(const ServeOptions& o) {
   for (const std::string& text : o.models) options.models.push_back(parse_model(text));
   options.version = kVersion;
   options.offline = o.offline;
+  if (!o.push_to.empty()) options.push = {hub::parse_url(o.push_to).text(), push_key()};
   options.log = [](std::string_view line) { note(fmt::format("uma: {}", printable(line))); };
   return options;
 }

@@ -6,6 +6,7 @@
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/settings.h"
 #include "hub/hub.h"
 #include "hub/names.h"
 #include "io/gguf.h"
@@ -89,9 +90,10 @@ int show(const ModelsOptions& o) {
   }
   const auto file = GgufFile::open(path);
   if (o.show_template) {
-    const auto source = file->find_string("tokenizer.chat_template");
-    check(source.has_value(), ErrorCode::kNotFound, "show", "{} has no chat template", o.model);
-    o.json ? outf("{}\n", dump({{"template", *source}})) : out(*source);
+    std::string source = settings_of(o.model).template_source;
+    if (source.empty()) source = file->find_string("tokenizer.chat_template").value_or("");
+    check(!source.empty(), ErrorCode::kNotFound, "show", "{} has no chat template", o.model);
+    o.json ? outf("{}\n", dump({{"template", source}})) : out(source);
     return 0;
   }
   if (o.json) {

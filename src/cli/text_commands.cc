@@ -5,6 +5,7 @@
 #include "cli/models.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/settings.h"
 #include "models/vocab.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -43,7 +44,8 @@ int render_template(const TemplateOptions& o) {
     source = read_file(o.template_file);
   } else {
     const auto vocabulary = load_vocabulary(find_local(o.model));
-    source = vocabulary->chat_template;
+    source = settings_of(o.model).template_source;
+    if (source.empty()) source = vocabulary->chat_template;
     check(!source.empty(), ErrorCode::kNotFound, "template", "{} has no chat template", o.model);
     bos = vocabulary->token_text(vocabulary->bos);
     eos = vocabulary->token_text(vocabulary->eos);

@@ -34,7 +34,7 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
         kMaxTopLogprobs, top);
   check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
         prompt.size(), context);
-  if (options.tools) tools_.emplace(*options.tools);
+  if (options.tools) tools_.emplace(*options.tools, options.calls_or_text);
   if (options.grammar) grammar_.emplace(options.grammar, TokenTrie::of(model_->vocabulary->tokenizer));
   for (const int32_t token : prompt) sampler_.accept(token);
   result_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());

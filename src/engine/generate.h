@@ -48,6 +48,8 @@ struct GenerateOptions {
   std::shared_ptr<const Grammar> grammar;
   /// Calls are taken out of the text, where the answer is held to a tool_grammar of this style.
   std::optional<ToolStyle> tools;
+  /// With `tools`: an answer that does not begin with a call has none. For a grammar that holds text, too.
+  bool calls_or_text = false;
   bool ignore_eos = false;  // for measurements; a grammar's end ends the answer all the same
   /// Tokens of the answer that are guessed, from repetitions in the text or by a draft model, and checked by
   /// the model together with the next one; 0: none. The answer is the same, token for token.

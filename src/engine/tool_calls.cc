@@ -45,11 +45,44 @@ Extent object_extent(std::string_view text) {
 
 std::optional<ToolCall> call_of(std::string_view text) {
   const auto json = nlohmann::ordered_json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("name") || !json["name"].is_string()) return {};
+  if (!json.is_object() || json.size() != 2 || !json.contains("name") || !json["name"].is_string()) return {};
   for (const char* key : {"arguments", "parameters"})
     if (json.contains(key) && json[key].is_object())
       return ToolCall{json["name"].get<std::string>(), json[key].dump()};
   return {};
+}
+
+/// Whether a text begins with a bare call; nothing where more has to come to tell.
+std::optional<bool> begins_bare_call(std::string_view text) {
+  constexpr std::string_view kString;
+  size_t at = 0;
+  for (const std::string_view part :
+       {std::string_view("{"), std::string_view("\"name\""), std::string_view(":"), kString,
+        std::string_view(","), std::string_view("\"parameters\""), std::string_view(":"),
+        std::string_view("{")}) {
+    at = text.find_first_not_of(kBlanks, at);
+    if (at == text.npos) return {};
+    if (part == kString) {
+      if (text[at] != '"') return false;
+      for (++at; at < text.size() && text[at] != '"'; ++at) at += text[at] == '\\';
+      if (at++ >= text.size()) return {};
+      continue;
+    }
+    const std::string_view here = text.substr(at, part.size());
+    if (!part.starts_with(here)) return false;
+    if (here.size() < part.size()) return {};
+    at += part.size();
+  }
+  return true;
+}
+
+/// The same of every style.
+std::optional<bool> begins_call(ToolStyle style, std::string_view text) {
+  if (style == ToolStyle::bare) return begins_bare_call(text);
+  const std::string_view mark = mark_of(style);
+  if (text.starts_with(mark)) return true;
+  if (mark.starts_with(text)) return {};
+  return false;
 }
 
 }  // namespace
@@ -65,21 +98,31 @@ std::optional<ToolStyle> tool_style_of(std::string_view source) {
 }
 
 std::shared_ptr<const Grammar> tool_grammar(ToolStyle style, std::vector<CallGrammar::Function> functions,
-                                            bool required, bool several) {
+                                            bool required, bool several,
+                                            const std::shared_ptr<const Grammar>& text) {
   CallGrammar calls;
   calls.functions = std::move(functions);
-  calls.required = required;
+  calls.required = required || text;
   calls.several = several;
   calls.open = mark_of(style);
   if (style == ToolStyle::bare) calls.arguments_key = "parameters";
   if (style == ToolStyle::tagged) calls.close = kEndTag;
   calls.open_is_control = calls.listed = style == ToolStyle::listed;
-  return compile_calls(calls);
+  const auto grammar = compile_calls(calls);
+  return text && !required ? Grammar::either(*grammar, *text) : grammar;
 }
 
 ToolCallReader::Parts ToolCallReader::put(std::string_view piece) {
   Parts parts;
   held_ += piece;
+  if (apart_ && !begins_with_call_) {
+    begins_with_call_ = begins_call(style_, held_);
+    if (!begins_with_call_) return parts;
+  }
+  if (begins_with_call_ == false) {
+    parts.text = std::exchange(held_, "");
+    return parts;
+  }
   while (true) {
     if (calling_) {
       if (!take_call(parts)) return parts;
@@ -126,14 +169,19 @@ bool ToolCallReader::take_call(Parts& parts) {
   if (text[0] != '{') return false;  // the end tag, not whole yet
   const Extent object = object_extent(text);
   if (object.bytes == 0) return false;
-  if (object.depth <= kMaxDepth)
-    if (auto call = call_of(text.substr(0, object.bytes))) parts.calls.push_back(std::move(*call));
+  if (object.depth <= kMaxDepth) {
+    if (auto call = call_of(text.substr(0, object.bytes))) {
+      parts.calls.push_back(std::move(*call));
+    } else if (apart_) {
+      parts.text += text.substr(0, object.bytes);
+    }
+  }
   held_.erase(0, start + object.bytes);
   return true;
 }
 
 std::string ToolCallReader::flush() {
-  return calling_ ? "" : std::exchange(held_, "");
+  return calling_ || begins_with_call_ == true ? "" : std::exchange(held_, "");
 }
 
 }  // namespace uma

@@ -27,15 +27,18 @@ enum class ToolStyle : uint8_t {
 /// them in a way that is not known here.
 std::optional<ToolStyle> tool_style_of(std::string_view template_source);
 
-/// What an answer is held to. required: it is a call; several: it may have more than one. Throws what
-/// compile_calls throws.
+/// What an answer is held to. required: it is a call; several: it may have more than one; text: what an
+/// answer without calls is held to, nullptr for any text before, between and after calls. Throws what
+/// compile_calls and Grammar::either throw.
 std::shared_ptr<const Grammar> tool_grammar(ToolStyle style, std::vector<CallGrammar::Function> functions,
-                                            bool required, bool several);
+                                            bool required, bool several,
+                                            const std::shared_ptr<const Grammar>& text = nullptr);
 
 /// Parts an answer that is held to a tool_grammar into text and calls, as it comes.
 class ToolCallReader {
  public:
-  explicit ToolCallReader(ToolStyle style) : style_(style) {}
+  /// apart: an answer is either calls or text, and what it begins with tells.
+  explicit ToolCallReader(ToolStyle style, bool apart = false) : style_(style), apart_(apart) {}
 
   struct Parts {
     std::string text;
@@ -51,6 +54,8 @@ class ToolCallReader {
   bool take_call(Parts& parts);
 
   ToolStyle style_;
+  bool apart_;
+  std::optional<bool> begins_with_call_;  // apart: once it is known
   std::string held_;
   bool calling_ = false, begun_ = false;
 };

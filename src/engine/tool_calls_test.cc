@@ -16,8 +16,8 @@ std::vector<CallGrammar::Function> functions() {
 }
 
 /// All that comes out, by pieces of n bytes.
-ToolCallReader::Parts read(ToolStyle style, const std::string& text, size_t n) {
-  ToolCallReader reader(style);
+ToolCallReader::Parts read(ToolStyle style, const std::string& text, size_t n, bool apart = false) {
+  ToolCallReader reader(style, apart);
   ToolCallReader::Parts all;
   for (size_t at = 0; at < text.size(); at += n) {
     ToolCallReader::Parts parts = reader.put(std::string_view(text).substr(at, n));
@@ -47,6 +47,37 @@ TEST(ToolCalls, FamiliesAreKnownByTheirTemplates) {
                            "openai-gpt-oss-120b", "deepseek-ai-DeepSeek-V3.1",
                            "Mistral-Small-3.2-24B-Instruct-2506", "microsoft-Phi-3.5-mini-instruct"})
     EXPECT_EQ(style(name), std::nullopt) << name;
+}
+
+TEST(ToolCalls, ApartFromText) {
+  const std::string call = R"({"name": "f", "arguments": {}})", bare = R"({"name": "f", "parameters": {}})";
+  for (size_t n : {1u, 2u, 5u, 1000u}) {
+    const auto one = [&](ToolStyle style, const std::string& text) { return read(style, text, n, true); };
+    // What a text of the format holds is text, whatever it looks like further on.
+    for (const std::string& text : {std::string(R"({"x":"<tool_call>{}</tool_call>"})"), call,
+                                    std::string("<tool"), std::string("[TOOL_CALLS"), std::string()})
+      for (const ToolStyle style : {ToolStyle::tagged, ToolStyle::listed}) {
+        if (style == ToolStyle::listed && text == "<tool") continue;
+        const auto parts = one(style, text);
+        EXPECT_EQ(parts.text, text) << n;
+        EXPECT_TRUE(parts.calls.empty());
+      }
+    EXPECT_EQ(one(ToolStyle::tagged, "<tool_call>" + call + "</tool_call>").calls.size(), 1u);
+    const auto two =
+        one(ToolStyle::tagged, "<tool_call>" + call + "</tool_call>\n<tool_call>" + call + "</tool_call>\n");
+    EXPECT_EQ(two.calls.size(), 2u);
+    EXPECT_EQ(two.text, "");
+    EXPECT_EQ(one(ToolStyle::listed, "[TOOL_CALLS][" + call + "]").calls.size(), 1u);
+    EXPECT_EQ(one(ToolStyle::bare, bare).calls.size(), 1u);
+    for (const std::string& text :
+         {std::string(R"({"name": "f", "age": 3})"), std::string(R"({"na)"), std::string(R"({"name": 7})"),
+          std::string(R"({"name": "f", "parameters": [1]})"),
+          std::string(R"({"name": "f", "parameters": {}, "z": 1})"), std::string("[1]")}) {
+      const auto parts = one(ToolStyle::bare, text);
+      EXPECT_EQ(parts.text, text) << n;
+      EXPECT_TRUE(parts.calls.empty()) << text;
+    }
+  }
 }
 
 TEST(ToolCalls, ComeOutOfTheTextHoweverItIsCut) {

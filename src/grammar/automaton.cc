@@ -234,6 +234,19 @@ void refuse_left_recursion(const Automaton& a, const std::vector<bool>& empty, c
   }
 }
 
+/// Tells apart the bytes that some state tells apart.
+void classify(Automaton& a) {
+  std::array<bool, 257> edge{};
+  for (const State& s : a.states)
+    if (s.kind == Kind::byte) edge[s.first] = edge[size_t{s.last} + 1] = true;
+  int last = 0;
+  for (size_t b = 0; b < 256; ++b) {
+    if (b > 0 && edge[b]) ++last;
+    a.class_of[b] = static_cast<uint8_t>(last);
+  }
+  a.classes = last + 1;
+}
+
 }  // namespace
 
 Automaton Automaton::compile(const Rules& rules, std::string_view op) {
@@ -246,16 +259,34 @@ Automaton Automaton::compile(const Rules& rules, std::string_view op) {
   // Whoever is where no end can be reached is nowhere, so that every beginning can be finished.
   for (size_t s = 0; s < a.states.size(); ++s)
     if (!alive[s]) a.states[s] = {};
-  std::array<bool, 257> edge{};
-  for (const State& s : a.states)
-    if (s.kind == Kind::byte) edge[s.first] = edge[size_t{s.last} + 1] = true;
-  int last = 0;
-  for (size_t b = 0; b < 256; ++b) {
-    if (b > 0 && edge[b]) ++last;
-    a.class_of[b] = static_cast<uint8_t>(last);
-  }
-  a.classes = last + 1;
+  classify(a);
   return a;
+}
+
+Automaton Automaton::either(const Automaton& a, const Automaton& b) {
+  check(a.states.size() + b.states.size() + 4 <= kMaxStates, ErrorCode::kLimit, "grammar",
+        "the two together need over {} states", kMaxStates);
+  Automaton both;
+  // The root calls the root of one or of the other; what is nowhere stays state 0.
+  both.states = {{},
+                 {.kind = Kind::accept},
+                 {.kind = Kind::call, .tail = true, .next = 1, .other = 1},
+                 {.kind = Kind::call, .tail = true, .next = 1},
+                 {.kind = Kind::split, .next = 2, .other = 3}};
+  both.starts = {4};
+  both.states[3].other = 1 + static_cast<uint32_t>(a.starts.size());
+  for (const Automaton* part : {&a, &b}) {
+    const auto offset = static_cast<uint32_t>(both.states.size());
+    const auto rules = static_cast<uint32_t>(both.starts.size());
+    for (State s : part->states) {
+      s.next += offset;
+      s.other += s.kind == Kind::call ? rules : offset;
+      both.states.push_back(s);
+    }
+    for (const uint32_t start : part->starts) both.starts.push_back(start + offset);
+  }
+  classify(both);
+  return both;
 }
 
 }  // namespace uma::grammar

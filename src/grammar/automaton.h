@@ -34,6 +34,8 @@ struct Automaton {
   /// throws Limit: over kMaxStates states. InvalidArgument: a rule that calls itself before any character
   ///        (left recursion), or a root that no text matches.
   static Automaton compile(const Rules& rules, std::string_view op);
+  /// The texts of one and those of the other. Throws Limit.
+  static Automaton either(const Automaton& a, const Automaton& b);
 };
 
 inline constexpr size_t kMaxStates = 1'000'000;

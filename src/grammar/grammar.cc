@@ -18,7 +18,10 @@ struct Grammar::Cache {
 };
 
 Grammar::Grammar(const grammar::Rules& rules, std::string_view op)
-    : automaton_(std::make_unique<grammar::Automaton>(grammar::Automaton::compile(rules, op))),
+    : Grammar(grammar::Automaton::compile(rules, op)) {}
+
+Grammar::Grammar(grammar::Automaton automaton)
+    : automaton_(std::make_unique<grammar::Automaton>(std::move(automaton))),
       cache_(std::make_unique<Cache>()) {}
 
 Grammar::~Grammar() = default;
@@ -36,6 +39,10 @@ std::shared_ptr<grammar::Masks> Grammar::masks_for(const std::shared_ptr<const T
   for (const Cache::Entry& e : cache_->entries)
     if (e.trie.lock() == trie) return e.masks;
   return cache_->entries.emplace_back(trie, std::make_shared<grammar::Masks>(*automaton_, *trie)).masks;
+}
+
+std::shared_ptr<const Grammar> Grammar::either(const Grammar& a, const Grammar& b) {
+  return std::make_shared<const Grammar>(grammar::Automaton::either(a.automaton(), b.automaton()));
 }
 
 std::shared_ptr<const Grammar> Grammar::json() {

@@ -28,11 +28,14 @@ class Grammar {
   static std::shared_ptr<const Grammar> from_regex(std::string_view pattern);
   /// The texts of the rule `root`.
   static std::shared_ptr<const Grammar> from_gbnf(std::string_view text);
+  /// The texts of one and those of the other. Throws Limit.
+  static std::shared_ptr<const Grammar> either(const Grammar& a, const Grammar& b);
   /// Any JSON object.
   static std::shared_ptr<const Grammar> json();
 
   /// op: how errors are tagged.
   Grammar(const grammar::Rules& rules, std::string_view op);
+  explicit Grammar(grammar::Automaton automaton);
   ~Grammar();
 
   /// Whether a text is one of the language.

@@ -48,6 +48,9 @@ ModelRecord StoreState::record(const ModelRow& row) const {
 
 std::optional<ModelRow> StoreState::look_up(const Database& db, std::string_view name) const {
   if (auto row = db.find(name)) return row;
+  constexpr std::string_view kLatest = ":latest";  // as Ollama's clients spell it
+  if (name.ends_with(kLatest))
+    if (auto row = db.find(name.substr(0, name.size() - kLatest.size()))) return row;
   const CatalogueRow* known = find_row(*config.catalogue, name);
   return known && known->name != name ? db.find(known->name) : std::nullopt;
 }

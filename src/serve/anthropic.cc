@@ -158,26 +158,13 @@ void read_turns(const std::string& role, const Json& content, std::vector<ChatMe
   turns.push_back({role, text, calls.empty() ? "" : read_message_calls(made)});
 }
 
-/// The tools as OpenAI's API has them, which is what templates are given. body: the request's text.
+/// body: the request's text.
 Tools read_anthropic_tools(const Fields& fields, std::string_view body) {
-  const Json* list = fields.find("tools");
-  if (list && !list->is_array()) fields.refuse("tools", "must be of type array");
-  std::string tools;
-  const auto texts = list ? item_texts(field_text(body, "tools")) : std::vector<std::string_view>();
-  for (size_t i = 0; list && i < list->size(); ++i) {
-    const Json& json = (*list)[i];
-    if (!json.is_object()) fields.refuse("tools", "must hold objects");
-    const Fields tool(json, "tool ");
-    if (const auto type = tool.text("type").value_or("custom"); type != "custom")
-      fields.refuse("tools", fmt::format("of type '{}' are not supported", shown(type)));
-    const Json* schema = tool.find("input_schema");
-    if (!schema || !schema->is_object()) fields.refuse("tools", "need an \"input_schema\" of type object");
-    OrderedJson function{{"name", tool.text("name").value_or("")}};
-    if (const auto description = tool.text("description")) function["description"] = *description;
-    const std::string head = dump(function);  // the schema goes on as it was written: its order is kept
-    tools += fmt::format(R"({}{{"type":"function","function":{},"parameters":{}}}}})", i ? "," : "",
-                         head.substr(0, head.size() - 1), field_text(texts[i], "input_schema"));
-  }
+  if (const Json* list = fields.find("tools"); list && list->is_array())
+    for (const Json& tool : *list)
+      if (tool.is_object() && Fields(tool).text("type").value_or("custom") == "custom" &&
+          !Fields(tool).find("input_schema"))
+        fields.refuse("tools", "need an \"input_schema\" of type object");
   OrderedJson rest{{"tool_choice", "auto"}};
   if (const Json* choice = fields.find("tool_choice")) {
     if (!choice->is_object()) fields.refuse("tool_choice", "must be of type object");
@@ -192,9 +179,24 @@ Tools read_anthropic_tools(const Fields& fields, std::string_view body) {
     }
     rest["parallel_tool_calls"] = !c.flag("disable_parallel_tool_use").value_or(false);
   }
-  const std::string text = fmt::format(R"({{"tools":[{}],{})", tools, dump(rest).substr(1));
-  const Json made = parse_object(text);
-  return read_tools(Fields(made), text);
+  return read_flat_tools(fields, body, "custom", "input_schema", rest);
+}
+
+/// `output_config.format`, or `output_format` as it was called before: a JSON schema.
+Constraint read_output_format(const Fields& fields, std::string_view body) {
+  const Json* config = fields.find("output_config");
+  if (config && !config->is_object()) fields.refuse("output_config", "must be of type object");
+  const Json* format = config ? Fields(*config).find("format") : nullptr;
+  const Json* older = fields.find("output_format");
+  if (format && older) fields.refuse("output_format", "is a second format for one answer");
+  if (!format && !older) return {};
+  const Constraint made =
+      older ? read_typed_format(*older, field_text(body, "output_format"), "output_format")
+            : read_typed_format(*format, field_text(field_text(body, "output_config"), "format"),
+                                "output_config.format");
+  if (made.kind != Constraint::Kind::schema)
+    fields.refuse(older ? "output_format" : "output_config", "must have the type json_schema");
+  return made;
 }
 
 /// A version is a date. Clients that name none are taken as well.
@@ -219,6 +221,7 @@ AnswerRequest read_conversation(const Service& service, const HttpRequest& http,
   if (request.model.empty()) throw ApiError(400, "model: Field required", "model");
   request.local = find_model(service, http, request.model);
   request.tools = read_anthropic_tools(body, http.body);
+  request.constraint = read_output_format(body, http.body);
   const Json* thinking = body.find("thinking");
   if (thinking && !(thinking->is_object() && thinking->value("type", Json()) == "disabled"))
     body.refuse("thinking", "is not supported yet, but for {\"type\":\"disabled\"}");

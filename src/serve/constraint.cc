@@ -90,6 +90,48 @@ Constraint read_response_format(const Fields& fields, std::string_view body) {
   return all;
 }
 
+Constraint read_typed_format(const Json& format, std::string_view text, const char* field) {
+  const auto refuse = [&](std::string_view rule) {
+    throw ApiError(400, fmt::format("\"{}\" {}", field, rule), field);
+  };
+  if (!format.is_object()) refuse("must be of type object");
+  const std::string type = Fields(format, std::string(field) + ".").text("type").value_or("");
+  if (type == "text") return {};
+  if (type == "json_object") return {Constraint::Kind::json, "", field};
+  if (type != "json_schema") refuse("must have the type text, json_object or json_schema");
+  const Json* schema = Fields(format).find("schema");
+  if (!schema || !schema->is_object()) refuse("of type json_schema needs a \"schema\" of type object");
+  return {Constraint::Kind::schema, text_of(field_text(text, "schema")), field};
+}
+
+Tools read_flat_tools(const Fields& fields, std::string_view body, std::string_view type, const char* schema,
+                      const OrderedJson& choice) {
+  const Json* list = fields.find("tools");
+  if (list && !list->is_array()) fields.refuse("tools", "must be of type array");
+  std::string tools;
+  const auto texts = list ? item_texts(field_text(body, "tools")) : std::vector<std::string_view>();
+  for (size_t i = 0; list && i < list->size(); ++i) {
+    const Json& json = (*list)[i];
+    if (!json.is_object()) fields.refuse("tools", "must hold objects");
+    const Fields tool(json, "tool ");
+    if (const auto own = tool.text("type").value_or(std::string(type)); own != type)
+      fields.refuse("tools", fmt::format("of type '{}' are not supported", shown(own)));
+    const Json* parameters = tool.find(schema);
+    if (parameters && !parameters->is_object())
+      fields.refuse("tools", fmt::format("must have a \"{}\" of type object", schema));
+    OrderedJson function{{"name", tool.text("name").value_or("")}};
+    if (const auto description = tool.text("description")) function["description"] = *description;
+    std::string one = dump(function);  // the schema goes on as it was written: its order is kept
+    if (parameters)
+      one.replace(one.size() - 1, 1, fmt::format(",\"parameters\":{}}}", field_text(texts[i], schema)));
+    tools += fmt::format(R"({}{{"type":"function","function":{}}})", i ? "," : "", one);
+  }
+  const std::string text =
+      fmt::format(R"({{"tools":[{}]{}{})", tools, choice.empty() ? "" : ",", dump(choice).substr(1));
+  const Json made = parse_object(text);
+  return read_tools(Fields(made), text);
+}
+
 Tools read_tools(const Fields& fields, std::string_view body) {
   Tools tools;
   const Json* list = fields.find("tools");
@@ -185,11 +227,14 @@ std::shared_ptr<const Grammar> GrammarCache::get(const Constraint& c) {
   });
 }
 
-std::shared_ptr<const Grammar> GrammarCache::get(ToolStyle style, const Tools& tools) {
+std::shared_ptr<const Grammar> GrammarCache::get(ToolStyle style, const Tools& tools,
+                                                 const Constraint& constraint) {
+  const std::shared_ptr<const Grammar> text = get(constraint);
   OrderedJson key{static_cast<int>(style), tools.required, tools.several};
   for (const CallGrammar::Function& f : tools.functions) key.push_back({f.name, f.parameters});
+  key.push_back({static_cast<int>(constraint.kind), constraint.text});
   return find("tools" + dump(key), "tools",
-              [&] { return tool_grammar(style, tools.functions, tools.required, tools.several); });
+              [&] { return tool_grammar(style, tools.functions, tools.required, tools.several, text); });
 }
 
 size_t GrammarCache::size() const {

@@ -33,8 +33,17 @@ Constraint read_format(const Fields& fields, std::string_view body);
 /// OpenAI's `response_format`; vLLM's guided_json, guided_regex, guided_grammar; llama.cpp's grammar and
 /// json_schema. One of them at most. Throws ApiError 400.
 Constraint read_response_format(const Fields& fields, std::string_view body);
+/// A format that names its type and holds its schema beside it: {"type":"json_schema","schema":{...}}, or of
+/// type text or json_object. text: the format's own; field: what it is called in errors. Throws ApiError 400.
+Constraint read_typed_format(const Json& format, std::string_view text, const char* field);
 /// `tools` and, of OpenAI, `tool_choice` and `parallel_tool_calls`. Throws ApiError 400.
 Tools read_tools(const Fields& fields, std::string_view body);
+
+/// Tools that have their fields without "function" around them, of this `type`, and the schema of their
+/// parameters in the field `schema`. choice: OpenAI's tool_choice and parallel_tool_calls. Throws ApiError
+/// 400.
+Tools read_flat_tools(const Fields& fields, std::string_view body, std::string_view type, const char* schema,
+                      const OrderedJson& choice);
 
 /// The calls of a message, or whose result it is, as a template wants them (ChatMessage::fields_json):
 /// arguments are objects, whether they came as such or as the text of one. Throws ApiError 400.
@@ -45,7 +54,8 @@ class GrammarCache {
  public:
   /// nullptr for none. Throws ApiError 400 with the sentence of what cannot be compiled.
   std::shared_ptr<const Grammar> get(const Constraint& constraint);
-  std::shared_ptr<const Grammar> get(ToolStyle style, const Tools& tools);
+  /// Calls, or text that the constraint allows.
+  std::shared_ptr<const Grammar> get(ToolStyle style, const Tools& tools, const Constraint& constraint);
   size_t size() const;
 
  private:

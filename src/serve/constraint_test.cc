@@ -195,10 +195,157 @@ TEST(ServeTools, CallsAreMadeParsedAndGivenBack) {
                   chat(std::string(R"("max_tokens":2,"tool_choice":"none",)") + kTools, "tools:1"))
                 .status,
             200);
-  const auto both =
-      s.ask("POST", "/v1/chat/completions",
-            chat(std::string(R"("response_format":{"type":"json_object"},)") + kTools, "tools:1"));
-  EXPECT_EQ(both.status, 400);
+}
+
+TEST(ServeTools, TogetherWithAFormatAnAnswerIsEither) {
+  TestServer probe;
+  TestServer s([&](ServerOptions& o) {
+    o.models.push_back({"tools:1", probe.with_template(probe.long_model(), kTemplate)});
+  });
+  // One call at most, or a model without knowledge goes on with them.
+  const std::string tools =
+      R"("parallel_tool_calls":false,"tools":[{"type":"function","function":{"name":"add","parameters":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}}}])";
+  const std::string flat_tools =
+      R"("parallel_tool_calls":false,"tools":[{"type":"function","name":"add","parameters":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}}])";
+  const std::string their_tools =
+      R"("tool_choice":{"type":"auto","disable_parallel_tool_use":true},"tools":[{"name":"add","input_schema":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}}])";
+  const std::string schema = std::string(R"({"type":"json_schema","schema":)") + kSchema + "}";
+  const std::string head = R"({"model":"tools:1","temperature":1.0,)";
+  const std::string openai =
+      head +
+      R"("messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{"schema":)" +
+      kSchema + "}}," + tools;
+  // Which of the two comes is the model's choice; a bias makes it.
+  const auto text =
+      s.ask("POST", "/v1/chat/completions", openai + R"(,"logit_bias":{"60":-100,"123":100}})").json();
+  EXPECT_EQ(text["choices"][0]["finish_reason"], "stop") << text;
+  EXPECT_FALSE(text["choices"][0]["message"].contains("tool_calls"));
+  expect_fits(text["choices"][0]["message"]["content"].get<std::string>());
+  const auto call =
+      s.ask("POST", "/v1/chat/completions", openai + R"(,"logit_bias":{"123":-5,"60":100}})").json();
+  EXPECT_EQ(call["choices"][0]["finish_reason"], "tool_calls") << call;
+  EXPECT_TRUE(call["choices"][0]["message"]["content"].is_null());
+  expect_call(call["choices"][0]["message"]["tool_calls"][0]["function"]);
+  // Whatever comes elsewhere is one of the two.
+  for (int seed = 0; seed < 4; ++seed) {
+    const auto ollama =
+        s.ask("POST", "/api/chat",
+              chat(fmt::format(R"("format":{},"options":{{"seed":{}}},{})", kSchema, seed, tools), "tools:1"))
+            .json();
+    if (ollama["message"].contains("tool_calls")) {
+      EXPECT_EQ(ollama["message"]["content"], "");
+    } else {
+      expect_fits(ollama["message"]["content"].get<std::string>());
+    }
+    const auto response = s.ask("POST", "/v1/responses",
+                                head + R"("input":"x","text":{"format":)" + schema + "}," + flat_tools + "}")
+                              .json();
+    ASSERT_EQ(response["status"], "completed") << response;
+    if (response["output"][0]["type"] == "message") {
+      EXPECT_EQ(response["output"].size(), 1u);
+      expect_fits(response["output"][0]["content"][0]["text"].get<std::string>());
+    } else {
+      expect_call(response["output"][0]);
+    }
+    const auto message =
+        s.ask(
+             "POST", "/v1/messages",
+             head +
+                 R"("max_tokens":300,"messages":[{"role":"user","content":"x"}],"output_config":{"format":)" +
+                 schema + "}," + their_tools + "}")
+            .json();
+    if (message["content"][0]["type"] == "text") {
+      EXPECT_EQ(message["stop_reason"], "end_turn") << message;
+      expect_fits(message["content"][0]["text"].get<std::string>());
+    } else {
+      EXPECT_EQ(message["stop_reason"], "tool_use");
+    }
+  }
+}
+
+TEST(ServeTools, InResponsesWords) {
+  TestServer probe;
+  TestServer s([&](ServerOptions& o) {
+    o.models.push_back({"tools:1", probe.with_template(probe.long_model(), kTemplate)});
+  });
+  const std::string tools =
+      R"("tools":[{"type":"function","name":"add","description":"adds","strict":true,"parameters":{"type":"object","properties":{"n":{"type":"integer","minimum":1,"maximum":9}},"required":["n"]}},
+               {"type":"function","name":"stop"}])";
+  const auto ask = [&](const std::string& input, const std::string& more) {
+    return s.ask("POST", "/v1/responses",
+                 R"({"model":"tools:1","temperature":0,"max_output_tokens":200,"input":)" + input + "," +
+                     tools + more + "}");
+  };
+  const std::string named = R"(,"tool_choice":{"type":"function","name":"add"})";
+  const auto response = ask(R"("x")", named).json();
+  EXPECT_EQ(response["status"], "completed") << response;
+  EXPECT_EQ(response["tools"].size(), 2u);
+  ASSERT_EQ(response["output"].size(), 1u);
+  const auto& item = response["output"][0];
+  EXPECT_EQ(item["type"], "function_call");
+  EXPECT_TRUE(item["id"].get<std::string>().starts_with("fc_"));
+  EXPECT_TRUE(item["call_id"].get<std::string>().starts_with("call_"));
+  expect_call(item);
+
+  const std::string stream = ask(R"("x")", named + R"(,"stream":true)").body;
+  std::vector<std::string> types;
+  OrderedJson last;
+  int number = 0;
+  for (size_t at = 0; (at = stream.find("data: {", at)) != std::string::npos; ++at) {
+    last = OrderedJson::parse(stream.substr(at + 6, stream.find("\n\n", at) - at - 6));
+    types.push_back(last["type"]);
+    EXPECT_EQ(last["sequence_number"], number++);
+    if (last["type"] == "response.function_call_arguments.delta") EXPECT_EQ(last["delta"], item["arguments"]);
+  }
+  EXPECT_EQ(types, (std::vector<std::string>{
+                       "response.created", "response.in_progress", "response.output_item.added",
+                       "response.function_call_arguments.delta", "response.function_call_arguments.done",
+                       "response.output_item.done", "response.completed"}));
+  expect_call(last["response"]["output"][0]);
+
+  // A call and its result belong to the conversation.
+  const std::string turns =
+      R"([{"role":"user","content":"x"},{"type":"function_call","call_id":"c1","name":"add","arguments":"{\"n\":2}"},
+          {"type":"function_call","call_id":"c2","name":"add","arguments":"{\"n\":3}"},
+          {"type":"function_call_output","call_id":"c1","output":"3"},
+          {"type":"function_call_output","call_id":"c2","output":[{"type":"input_text","text":"4"}]}])";
+  const auto count = [&](const std::string& input) {
+    return ask(input, R"(,"tool_choice":"none")").json()["usage"]["input_tokens"].get<int>();
+  };
+  EXPECT_GT(count(turns), count(R"("x")") + 60);
+  // Held to a schema.
+  const auto held =
+      s.ask(
+           "POST", "/v1/responses",
+           std::string(
+               R"({"model":"tools:1","input":"x","text":{"format":{"type":"json_schema","name":"s","schema":)") +
+               kSchema + "}}}")
+          .json();
+  expect_fits(held["output"][0]["content"][0]["text"].get<std::string>());
+  EXPECT_EQ(held["text"]["format"]["name"], "s");
+}
+
+TEST(ServeConstraints, AnthropicsFormats) {
+  TestServer s;
+  const auto ask = [&](const std::string& more) {
+    return s.ask(
+        "POST", "/v1/messages",
+        R"({"model":"long:1","max_tokens":300,"messages":[{"role":"user","content":"x"}],)" + more + "}");
+  };
+  const std::string format = std::string(R"({"type":"json_schema","schema":)") + kSchema + "}";
+  for (const std::string& more :
+       {R"("output_format":)" + format, R"("output_config":{"format":)" + format + "}"}) {
+    const auto message = ask(more).json();
+    ASSERT_EQ(message["stop_reason"], "end_turn") << message;
+    expect_fits(message["content"][0]["text"].get<std::string>());
+  }
+  EXPECT_EQ(ask(R"("output_config":{"effort":"low"},"max_tokens":1)").status, 200);
+  for (const std::string& bad :
+       {R"("output_format":)" + format + R"(,"output_config":{"format":)" + format + "}",
+        std::string(R"("output_format":{"type":"json_object"})"), std::string(R"("output_config":7)"),
+        std::string(R"("output_format":{"type":"json_schema"})"),
+        std::string(R"("output_format":{"type":"json_schema","schema":{"not":{}}})")})
+    EXPECT_EQ(ask(bad).status, 400) << bad;
 }
 
 TEST(ServeTools, InAnthropicsWords) {

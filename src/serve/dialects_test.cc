@@ -263,10 +263,16 @@ TEST(ServeResponses, WholeAndStreamed) {
   refused(R"("input":"x","previous_response_id":"resp_1")", "previous_response_id");
   refused(R"("input":"x","background":true)", "background");
   refused(R"("input":"x","truncation":"auto")", "truncation");
-  refused(R"("input":"x","text":{"format":{"type":"json_object"}})", "text");
+  refused(R"("input":"x","text":{"format":{"type":"yaml"}})", "text.format");
+  refused(R"("input":"x","text":{"format":{"type":"json_schema"}})", "text.format");
+  refused(R"("input":"x","text":7)", "text");
+  refused(R"("input":"x","tools":[{"type":"web_search"}])", "tools");
+  refused(R"("input":"x","tool_choice":"required")", "tool_choice");
   refused(R"("input":[])", "input");
   refused(R"("input":7)", "input");
-  refused(R"("input":[{"type":"function_call","name":"f"}])", "input");
+  refused(R"("input":[{"type":"function_call","name":"f","arguments":"{"}])", "arguments");
+  refused(R"("input":[{"type":"function_call_output","call_id":"c"}])", "output");
+  refused(R"("input":[{"type":"item_reference","id":"x"}])", "input");
   refused(R"("input":[{"role":"robot","content":"x"}])", "input");
   refused(R"("input":"x","max_output_tokens":0)", "max_output_tokens");
 }

@@ -198,6 +198,9 @@ Reply v1_embeddings(Service& service, const HttpRequest& http) {
   request.model = require_model(body);
   request.inputs = read_prompts(body, "input", kMaxInputs);
   if (request.inputs.empty()) body.refuse("input", "must hold a text");
+  for (const Prompt& input : request.inputs)
+    if (std::visit([](const auto& x) { return x.empty(); }, input))
+      body.refuse("input", "must not hold an empty text");
   request.dimensions = body.integer("dimensions", 1, INT32_MAX);
   const std::string encoding = body.text("encoding_format").value_or("float");
   if (encoding != "float" && encoding != "base64")

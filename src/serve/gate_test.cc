@@ -131,8 +131,11 @@ TEST(Gate, RolesAndWrongKeys) {
   }
   for (const char* path : {"/", "/health", "/ready"}) EXPECT_EQ(k.status("", "GET", path), 200) << path;
   // Tricks with the path lead to no route, whatever the key.
-  for (const char* path : {"//api/tags", "/api/../api/tags", "/API/tags", "/api/tags/", "/api%2ftags"})
+  for (const char* path : {"//api/tags", "/api/../api/tags", "/API/tags", "/api/tags/", "/api%2ftags",
+                           "/api/tags.", "/api/tags%00", "/api/./tags", "/api\\tags", "/api;x/tags"})
     EXPECT_EQ(k.status("", "GET", path), 404) << path;
+  for (const char* target : {"http://localhost/api/tags", "*", "localhost/api/tags"})
+    EXPECT_EQ(k.status("", "GET", target), 400) << target;
   EXPECT_EQ(k.status("x-api-key: " + user.substr(22), "POST", "/v1/messages", kAsk), 200);
   const auto refused = k.server.ask("POST", "/v1/messages", kAsk);
   EXPECT_EQ(refused.json()["error"]["type"], "authentication_error");

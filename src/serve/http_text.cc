@@ -87,4 +87,17 @@ bool origin_is_ours(std::string_view origin, std::string_view host) {
   return at != std::string_view::npos && ascii_lower(origin.substr(at + 3)) == ascii_lower(host);
 }
 
+std::string with_colons(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 3) == "%3A" || text.substr(i, 3) == "%3a") {
+      out += ':';
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 }  // namespace uma::serve

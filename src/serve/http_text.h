@@ -25,4 +25,7 @@ bool host_is_ours(std::string_view host, const std::vector<std::string>& names);
 /// Whether a page of this origin may ask: only our own. No Origin header: no page asks.
 bool origin_is_ours(std::string_view origin, std::string_view host);
 
+/// %3A made the colon that it stands for: some clients write names and digests so. Anything else stays.
+std::string with_colons(std::string_view text);
+
 }  // namespace uma::serve

@@ -6,9 +6,11 @@
 #include "hub/files.h"
 #include "hub/names.h"
 #include "hub/upload.h"
+#include "serve/http_text.h"
 #include "serve/json.h"
 #include "serve/ollama_fields.h"
 #include "serve/pull_reply.h"
+#include "serve/push_reply.h"
 #include "serve/service.h"
 
 namespace uma::serve {
@@ -49,9 +51,18 @@ Reply pull(Service& service, const HttpRequest& http) {
   return pull_reply(service, model, streamed);
 }
 
-Reply push(Service&, const HttpRequest&) {
-  throw ApiError(501,
-                 "models cannot be pushed: send the file to the other server's /api/blobs and /api/create");
+Reply push(Service& service, const HttpRequest& http) {
+  const Json json = parse_object(http.body);
+  const Fields body(json);
+  const std::string model = read_model(body);
+  body.flag("insecure");
+  const bool streamed = body.flag("stream").value_or(true);
+  // No address in a request: the server would reach what its client cannot.
+  if (service.push.url.empty())
+    throw ApiError(403, "this server pushes nowhere: start it with --push-to and another server's address");
+  const auto record = find_record(service, model);
+  if (!record) throw ApiError(404, fmt::format("model '{}' not found", hub::printable(model)), "model");
+  return push_reply(service, record->name, streamed);
 }
 
 /// "sha256:" and 64 digits. Throws ApiError 400.
@@ -85,8 +96,9 @@ void read_settings(const Fields& body, ModelSettings& settings) {
   }
   if (const Json* parameters = body.find("parameters")) {
     if (!parameters->is_object()) body.refuse("parameters", "must be of type object");
-    AnswerRequest ignored;
-    read_options(*parameters, ignored);
+    GenerateOptions ignored;
+    int64_t context = 0;
+    read_options(*parameters, ignored, context);
     settings.parameters.update(*parameters);
   }
   const Json* messages = body.find("messages");
@@ -123,7 +135,7 @@ Reply create(Service& service, const HttpRequest& http) {
   body.refuse_if_set("adapters", "adapters are not supported yet");
   body.refuse_if_set("quantize", "quantizing a model that is created is not supported yet");
   if (service.library.is_named(asked))
-    throw ApiError(400, fmt::format("'{}' is a file that the server was started with", model.name), "model");
+    throw ApiError(409, fmt::format("'{}' is a file that the server was started with", model.name), "model");
   const std::string from = body.text("from").value_or("");
   const auto digest = read_file_digest(body);
   if (from.empty() == !digest)
@@ -178,7 +190,7 @@ Reply copy(Service& service, const HttpRequest& http) {
   const auto record = find_record(service, source);
   if (!record) throw ApiError(404, fmt::format("model \"{}\" not found", hub::printable(source)), "source");
   if (find_record(service, name) || service.library.is_named(name))
-    throw ApiError(400, fmt::format("there is a model \"{}\" already", name), "destination");
+    throw ApiError(409, fmt::format("there is a model \"{}\" already", name), "destination");
   hub::Store(service.library.store()).copy(record->name, name);
   return HttpReply{};
 }
@@ -188,7 +200,7 @@ Reply remove(Service& service, const HttpRequest& http) {
   const std::string name = read_model(Fields(json));
   if (service.library.is_named(name))
     throw ApiError(
-        400, fmt::format("'{}' is a file that the server was started with: it is not deleted here", name),
+        409, fmt::format("'{}' is a file that the server was started with: it is not deleted here", name),
         "model");
   const auto record = find_record(service, name);
   if (!record) throw ApiError(404, fmt::format("model '{}' not found", hub::printable(name)), "model");
@@ -198,7 +210,7 @@ Reply remove(Service& service, const HttpRequest& http) {
 }
 
 std::string digest_of(const HttpRequest& http) {
-  return read_digest(std::string_view(http.path).substr(kBlobs.size()));
+  return read_digest(with_colons(std::string_view(http.path).substr(kBlobs.size())));
 }
 
 Reply find_blob(Service& service, const HttpRequest& http) {

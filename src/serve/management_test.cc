@@ -110,7 +110,7 @@ TEST(ServeManagement, RefusesWhatIsWrong) {
   refused("POST", "/api/create", R"({"model":"x"})", 400, "from");
   refused("POST", "/api/create", R"({"model":"x","from":"none"})", 404, "not found");
   refused("POST", "/api/create", R"({"model":"x","from":"tiny"})", 400, "started with");
-  refused("POST", "/api/create", R"({"model":"tiny","from":"x"})", 400, "started with");
+  refused("POST", "/api/create", R"({"model":"tiny","from":"x"})", 409, "started with");
   refused("POST", "/api/create", R"({"model":"x","files":{"a":"sha256:)" + zeros + R"("}})", 400,
           "not found: send it");
   refused("POST", "/api/create", R"({"model":"x","files":{"a":"../y"}})", 400, "invalid digest");
@@ -119,12 +119,12 @@ TEST(ServeManagement, RefusesWhatIsWrong) {
   refused("POST", "/api/copy", R"({"source":"none","destination":"x"})", 404, "model \\\"none\\\" not found");
   refused("POST", "/api/copy", R"({"source":"tiny"})", 400, "required");
   refused("DELETE", "/api/delete", R"({"model":"none"})", 404, "model 'none' not found");
-  refused("DELETE", "/api/delete", R"({"model":"tiny"})", 400, "started with");
+  refused("DELETE", "/api/delete", R"({"model":"tiny"})", 409, "started with");
   refused("DELETE", "/api/delete", R"({"model":"../../etc"})", 404, "not found");
   refused("POST", "/api/pull", R"({"model":"none"})", 404, "no model 'none'");
   refused("POST", "/api/pull", R"({"model":"http://127.0.0.1:1/x.gguf"})", 400, "invalid model name");
   refused("POST", "/api/pull", R"({"model":"file:///etc/passwd"})", 400, "invalid model name");
-  refused("POST", "/api/push", R"({"model":"tiny"})", 501, "cannot be pushed");
+  refused("POST", "/api/push", R"({"model":"tiny"})", 403, "pushes nowhere");
   // A file that is no model is kept out.
   upload(s, "no model");
   refused("POST", "/api/create",
@@ -210,6 +210,62 @@ TEST(ServeManagement, PullsWithProgressAndGoesOnAfterABreak) {
   EXPECT_EQ(s.ask("DELETE", "/api/delete", R"({"name":"pulled:1"})").status, 200);
 }
 
+TEST(ServeManagement, PushesToAnotherServer) {
+  const hub::testing::EnvironmentScope no_offline{"UMA_OFFLINE", nullptr}, no_proxy{"NO_PROXY", "*"},
+      no_proxy2{"no_proxy", "*"};
+  TestServer there([](ServerOptions& o) { o.keys = true; });
+  KeyStore keys(there.folder / "home");
+  KeyRecord admin{.name = "pusher", .role = Role::admin}, user{.name = "user"};
+  const std::string key = keys.add(admin), poor = keys.add(user);
+  const std::string address = "http://127.0.0.1:" + std::to_string(there.port()) + "/";
+  TestServer here([&](ServerOptions& o) { o.push = {address, key}; });
+  upload(here, tiny_file());
+  const std::string digest = hub::sha256_hex(tiny_file());
+  create(here, {{"model", "mine"},
+                {"files", {{"m.gguf", "sha256:" + digest}}},
+                {"system", "Be kind."},
+                {"parameters", {{"temperature", 0}, {"num_predict", 3}}},
+                {"messages", {{{"role", "user"}, {"content", "a"}}}},
+                {"license", "MIT"}});
+  const auto lines = lines_of(here.ask("POST", "/api/push", R"({"model":"mine:latest"})").body);
+  EXPECT_EQ(lines.front()["status"], "retrieving manifest");
+  EXPECT_EQ(lines[1]["status"], "pushing " + digest.substr(0, 12));
+  EXPECT_EQ(lines[1]["digest"], "sha256:" + digest);
+  EXPECT_EQ(lines[1]["total"], tiny_file().size());
+  ASSERT_GE(lines.size(), 4u);
+  EXPECT_EQ(lines[lines.size() - 3]["completed"], tiny_file().size());
+  EXPECT_EQ(lines[lines.size() - 2]["status"], "pushing manifest");
+  EXPECT_EQ(lines.back()["status"], "success") << lines.back();
+  const std::string bearer = "Authorization: Bearer " + key + "\r\n";
+  const auto shown = there.ask("POST", "/api/show", R"({"model":"mine"})", bearer).json();
+  EXPECT_EQ(shown["system"], "Be kind.");
+  EXPECT_EQ(shown["license"], "MIT");
+  EXPECT_EQ(shown["messages"].size(), 1u);
+  EXPECT_EQ(shown["parameters"], here.ask("POST", "/api/show", R"({"model":"mine"})").json()["parameters"]);
+  // The file is there: another name for it sends no bytes.
+  EXPECT_EQ(here.ask("POST", "/api/copy", R"({"source":"mine","destination":"yours"})").status, 200);
+  EXPECT_EQ(here.ask("POST", "/api/push", R"({"model":"yours","stream":false})").json()["status"], "success");
+  EXPECT_NE(there.ask("GET", "/metrics", "", bearer)
+                .body.find("uma_http_replies_total{route=\"/api/blobs/*\",status=\"201\"} 1\n"),
+            std::string::npos);
+
+  EXPECT_EQ(here.ask("POST", "/api/push", R"({"model":"none"})").status, 404);
+  const auto refused = [&](const std::string& url, const std::string& with, int status,
+                           const std::string& words) {
+    TestServer other([&](ServerOptions& o) {
+      o.push = {url, with};
+      o.store.home = here.folder / "home";
+    });
+    const auto r = other.ask("POST", "/api/push", R"({"model":"mine","stream":false})");
+    EXPECT_EQ(r.status, status) << r.body;
+    EXPECT_NE(r.body.find(words), std::string::npos) << r.body;
+    EXPECT_EQ(r.body.find(here.folder.string()), std::string::npos) << r.body;
+  };
+  refused(address, "", 400, "127.0.0.1 wants a key");
+  refused(address, poor, 400, "status 403");
+  refused("http://127.0.0.1:1", key, 502, "cannot connect to 127.0.0.1");
+}
+
 TEST(ServeManagement, OfflineNothingIsFetchedAndTheEndStopsAPull) {
   PullServer remote;
   {
@@ -218,7 +274,7 @@ TEST(ServeManagement, OfflineNothingIsFetchedAndTheEndStopsAPull) {
       o.offline = true;
     });
     const auto r = s.ask("POST", "/api/pull", R"({"model":"pulled:1","stream":false})");
-    EXPECT_EQ(r.status, 400) << r.body;
+    EXPECT_EQ(r.status, 403) << r.body;
     EXPECT_NE(r.body.find("--offline forbids"), std::string::npos) << r.body;
     EXPECT_TRUE(remote.source.requests().empty());
   }

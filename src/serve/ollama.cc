@@ -63,7 +63,7 @@ AnswerRequest read_common(const Service& service, const HttpRequest& http, const
   begin_sampling(request, 0.8f, 0.9f);
   if (const Json* options = body.find("options")) {
     if (!options->is_object()) body.refuse("options", "must be of type object");
-    read_options(*options, request);
+    read_options(*options, request.options, request.context);
   }
   return request;
 }

@@ -14,9 +14,6 @@ std::string read_model(const Fields& body);
 /// "keep_alive": seconds as a number, or a Go duration such as "1h30m". Throws ApiError 400.
 std::optional<KeepAlive> read_keep_alive(const Fields& body);
 
-/// Options by Ollama's names, over what the request says so far. Throws ApiError 400.
-void read_options(const Json& options, AnswerRequest& request);
-
 /// What a request begins with: a dialect's defaults, and over them the options that the model was made with,
 /// whoever asks in which dialect.
 void begin_sampling(AnswerRequest& request, float temperature, float top_p);

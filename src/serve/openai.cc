@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "base/utf8.h"
+#include "serve/http_text.h"
 #include "serve/json.h"
 #include "serve/logprobs.h"
 #include "serve/openai_fields.h"
@@ -319,23 +320,9 @@ Reply models(Service& service, const HttpRequest& http) {
   return HttpReply{.body = dump({{"object", "list"}, {"data", data}})};
 }
 
-/// %3A for the colon, as clients write it; anything else is no part of a name.
-std::string unescaped(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i, 3) == "%3A" || text.substr(i, 3) == "%3a") {
-      out += ':';
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
 Reply one_model(Service& service, const HttpRequest& http) {
   const std::string name =
-      unescaped(std::string_view(http.path).substr(std::string_view("/v1/models/").size()));
+      with_colons(std::string_view(http.path).substr(std::string_view("/v1/models/").size()));
   return HttpReply{.body = dump(model_json(find_model(service, http, name)))};
 }
 

@@ -1,14 +1,19 @@
 #include "serve/router.h"
 
 #include <algorithm>
+#include <array>
 
 namespace uma::serve {
 namespace {
 
+std::array<std::span<const Route>, 7> all_routes() {
+  return {ollama_routes(),    openai_routes(),     embedding_routes(), anthropic_routes(),
+          responses_routes(), management_routes(), watch_routes()};
+}
+
 const Route* find_route(std::string_view path, std::string_view method, const Route*& other_method) {
   if (method == "HEAD") method = "GET";
-  for (const auto routes : {ollama_routes(), openai_routes(), embedding_routes(), anthropic_routes(),
-                            responses_routes(), management_routes(), watch_routes()}) {
+  for (const auto routes : all_routes()) {
     for (const Route& r : routes) {
       if (!path_matches(r.path, path)) continue;
       if (method == r.method) return &r;
@@ -16,6 +21,17 @@ const Route* find_route(std::string_view path, std::string_view method, const Ro
     }
   }
   return nullptr;
+}
+
+/// The methods of a path, as Allow has them.
+std::string methods_of(std::string_view path) {
+  std::string all;
+  for (const auto routes : all_routes())
+    for (const Route& r : routes)
+      if (path_matches(r.path, path))
+        all += fmt::format("{}{}", all.empty() ? "" : ", ",
+                           r.method == std::string_view("GET") ? "GET, HEAD" : r.method);
+  return all;
 }
 
 /// A sink whose errors become its reply; after one, the rest of the body is not looked at.
@@ -102,7 +118,7 @@ Reply route(Service& service, HttpRequest& request, const std::function<void(std
     }
     if (other) {
       label = other->path;
-      failure = {.status = 405, .message = fmt::format("{} takes {}", other->path, other->method)};
+      failure = {.status = 405, .message = fmt::format("{} takes {}", other->path, methods_of(request.path))};
     }
   } catch (...) {
     failure = failure_of(std::current_exception());
@@ -110,7 +126,7 @@ Reply route(Service& service, HttpRequest& request, const std::function<void(std
   if (!failure.detail.empty() && log) log(fmt::format("{}: {}", label, failure.detail));
   service.metrics.count_reply(label, failure.status);
   HttpReply reply = refusal(request.path, failure);
-  if (failure.status == 405) reply.headers.emplace_back("Allow", other->method);
+  if (failure.status == 405) reply.headers.emplace_back("Allow", methods_of(request.path));
   return reply;
 }
 

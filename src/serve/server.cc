@@ -35,6 +35,7 @@ Server::Server(ServerOptions o)
              .log = log_},
             service_.metrics) {
   service_.offline = o.offline;
+  service_.push = std::move(o.push);
   http_.on_stop = [this] { service_.closing = true; };
 }
 

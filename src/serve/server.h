@@ -17,7 +17,8 @@ struct ServerOptions {
   hub::StoreConfig store;
   std::vector<std::pair<std::string, std::string>> models;  // names and their files, besides the store's
   std::string version;
-  bool offline = false;                       // models are not fetched
+  bool offline = false;  // models are not fetched or pushed
+  PushTarget push;
   bool keys = false;                          // whoever asks needs a key of the store's folder
   std::function<void(std::string_view)> log;  // a line; from any thread, one at a time
 };

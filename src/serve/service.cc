@@ -49,15 +49,14 @@ std::string with_tools(const std::string& variables, const std::string& tools) {
 AnswerWork make_work(Service& service, const AnswerRequest& request) {
   AnswerWork work;
   GenerateOptions options = request.options;
-  if (!request.tools.empty() && request.constraint.kind != Constraint::Kind::none)
-    throw ApiError(400, "tools and a format for the answer together are not supported", "tools");
   options.grammar = service.grammars.get(request.constraint);
   work.model = service.pool.take(request.local, request.keep_alive);
   if (!request.tools.empty()) {
     options.tools = tool_style_of(work.model->prompts.template_source());
     if (!options.tools)
       throw ApiError(400, fmt::format("\"{}\" does not support tools", request.model), "tools");
-    options.grammar = service.grammars.get(*options.tools, request.tools);
+    options.calls_or_text = options.grammar != nullptr;
+    options.grammar = service.grammars.get(*options.tools, request.tools, request.constraint);
   }
   work.streamed = request.streamed;
   work.metrics = &service.metrics;

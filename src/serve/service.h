@@ -20,6 +20,11 @@
 
 namespace uma::serve {
 
+/// Another server that models may be pushed to; no url: none.
+struct PushTarget {
+  std::string url, key;
+};
+
 struct Service {
   Service(hub::StoreConfig store, const std::vector<std::pair<std::string, std::string>>& models,
           Pool::Options pool_options, std::string version_text, std::unique_ptr<KeyStore> keys = nullptr)
@@ -35,8 +40,9 @@ struct Service {
   GrammarCache grammars;
   std::string version;
   std::atomic<bool> closing{false};
-  bool offline = false;  // nothing is fetched
-  Jobs jobs;             // last: they use the others
+  bool offline = false;  // nothing is fetched or pushed
+  PushTarget push;
+  Jobs jobs;  // last: they use the others
 };
 
 /// Handlers may take their time (they open models and read prompts), so they run on threads of their own,

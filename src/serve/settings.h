@@ -4,10 +4,15 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/generate.h"
 #include "serve/json.h"
 #include "text/chat_template.h"
 
 namespace uma::serve {
+
+/// Options by Ollama's names, over what is said so far; context: tokens of prompt and answer together, 0 for
+/// the default. Throws ApiError 400.
+void read_options(const Json& options, GenerateOptions& generate, int64_t& context);
 
 struct ModelSettings {
   std::string system;                 // where a conversation brings none
@@ -20,6 +25,8 @@ struct ModelSettings {
   /// Of what text() gave. Throws Format where it is damaged.
   static ModelSettings parse(std::string_view text);
 
+  /// The parameters over what is said so far, as read_options.
+  void apply(GenerateOptions& generate, int64_t& context) const;
   /// A conversation with what is set put before it.
   std::vector<ChatMessage> begin(std::vector<ChatMessage> conversation) const;
 };

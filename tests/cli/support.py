@@ -2,6 +2,7 @@
 import ast
 import array
 import fcntl
+import hashlib
 import http.server
 import json
 import os
@@ -18,6 +19,7 @@ import termios
 import threading
 import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("UMA_BINARY") or str(ROOT / "build" / "uma")
@@ -119,6 +121,18 @@ class CliTest(unittest.TestCase):
         path = self.folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return str(path)
+
+    def make_model(self, name, **fields):
+        """One of the tiny model and these settings, as a client of the server makes it."""
+        server = self.start("serve", "--json", "--port", "0")
+        url = json.loads(server.stdout.readline())["url"]
+        data = pathlib.Path(TINY).read_bytes()
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        body = dict(fields, model=name, files={"tiny.gguf": digest})
+        for path, sent in ((f"/api/blobs/{digest}", data), ("/api/create", json.dumps(body).encode())):
+            urllib.request.urlopen(url + path, sent, PATIENCE).close()
+        server.terminate()
+        self.assertEqual(server.wait(PATIENCE), 0)
 
     def long_model(self):
         """The tiny model with a context so long that an answer can be stopped before it ends."""

@@ -202,6 +202,30 @@ class Chat(CliTest):
         self.say(terminal, "two", "AAA")
         self.assertEqual(self.messages(terminal).count("assistant"), 2)
 
+    def test_what_a_model_was_made_with(self):
+        self.make_model("mine", system="Be kind", parameters={"temperature": 0.7, "num_predict": 2, "num_ctx": 9999})
+        self.make_model("other")
+        terminal = self.chat("--logit-bias", "65=100", model="mine")
+        self.assertIn("Be kind", self.say(terminal, "/show system"))
+        shown = self.say(terminal, "/show parameters")
+        for line in (r"temp +0\.7\r", r"max_tokens +2\r", r"ctx +256\r", r"top_k +40\r"):
+            self.assertRegex(shown, line)
+        self.say(terminal, "/set parameter temp 0.5")
+        self.assertRegex(self.say(terminal, "/show parameters"), r"temp +0\.5\r")
+        self.say(terminal, "/set parameter temp")
+        self.assertRegex(self.say(terminal, "/show parameters"), r"temp +0\.7\r")
+        self.say(terminal, "hello", r"AA\r\n")
+        self.say(terminal, "/load other", "answers now")
+        self.assertIn("no system message", self.say(terminal, "/show system"))
+        self.assertRegex(self.say(terminal, "/show parameters"), r"temp +0\.8\r")
+        self.say(terminal, "/set system Be brief")
+        self.say(terminal, "/load mine", "answers now")
+        self.assertIn("Be brief", self.say(terminal, "/show system"))
+        self.leave(terminal)
+        terminal = self.chat("--temp", "0", "--system", "", *FORCED, model="mine")
+        self.assertIn("no system message", self.say(terminal, "/show system"))
+        self.assertRegex(self.say(terminal, "/show parameters"), r"temp +0\r\n(.*\r\n)*.*max_tokens +3\r")
+
     def test_ctrl_c_drops_the_line(self):
         terminal = self.chat()
         terminal.send("half a line")

@@ -1,6 +1,9 @@
 """`uma serve` as a process: its flags, its variables, its end. What it answers is tested in src/serve."""
+import http.client
 import json
 import signal
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -56,6 +59,84 @@ class Serve(CliTest):
             self.assertEqual(json.loads(self.ask(where, "/api/tags")[1]), {"models": []})
             process.terminate()
             self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_what_was_made_is_asked_in_the_same_way_by_run(self):
+        template = "{% for m in messages %}{{ m.role }}:{{ m.content }}|{% endfor %}"
+        self.make_model("mine", system="Be kind.", template=template,
+                        parameters={"temperature": 0.7, "seed": 5, "num_predict": 7, "num_ctx": 5000},
+                        messages=[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+        process, where = self.serve("--port", "0")
+        asked = json.loads(self.ask(where, "/api/chat", {
+            "model": "mine", "messages": [{"role": "user", "content": "hi"}], "stream": False,
+            "options": {"top_k": 40, "top_p": 0.95, "min_p": 0.05}})[1])
+        self.assertEqual(asked["eval_count"], 7)
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
+        answer = self.ok("run", "mine:latest", "hi", "--json").json
+        self.assertEqual(answer["text"], asked["message"]["content"])
+        self.assertEqual(answer["prompt_tokens"], asked["prompt_eval_count"])
+        self.assertEqual(answer["seed"], 5)
+        # Flags win.
+        def tokens(text):
+            return len(self.ok("tokenize", "mine", "--json", stdin=text.encode()).json["ids"])
+        answer = self.ok("run", "mine", "hi", "--json", "--system", "", "--max-tokens", "2", "--seed", "6").json
+        self.assertEqual((len(answer["tokens"]), answer["seed"]), (2, 6))
+        self.assertEqual(answer["prompt_tokens"], tokens("user:a|assistant:b|user:hi|"))
+        self.assertEqual(self.ok("run", "mine", "hi", "--json", "--raw").json["prompt_tokens"], tokens("hi"))
+        self.assertEqual(self.ok("show", "mine", "--template").text, template)
+        self.fails("run", "mine", "hi", "--ctx", "5000", saying="over the model's 256")
+
+    def test_a_server_that_is_killed_has_old_or_new_and_nothing_half(self):
+        self.make_model("mine", system="0")
+        for turn in range(4):
+            process, where = self.serve("--port", "0")
+            said = json.loads(self.ask(where, "/api/show", {"model": "mine"})[1])
+            told = [int(said["system"])]
+            self.assertEqual(json.loads(self.ask(where, "/api/generate", {
+                "model": "mine", "prompt": "x", "stream": False, "options": {"num_predict": 1}})[1])["eval_count"], 1)
+
+            def make():  # one after the other, until nobody is there
+                try:
+                    while True:
+                        made = {"model": "mine", "from": "mine", "system": str(told[-1] + 1)}
+                        told.append(told[-1] + 1)
+                        if self.ask(where, "/api/create", made)[0] != 200:
+                            return
+                except (OSError, http.client.HTTPException):
+                    return
+
+            thread = threading.Thread(target=make)
+            thread.start()
+            time.sleep(0.05 + 0.03 * turn)
+            process.kill()
+            process.wait(PATIENCE)
+            thread.join()
+            process, where = self.serve("--port", "0")
+            said = json.loads(self.ask(where, "/api/show", {"model": "mine"})[1])
+            self.assertIn(int(said["system"]), (told[-2:] if len(told) > 1 else told))
+            process.terminate()
+            self.assertEqual(process.wait(PATIENCE), 0)
+
+    def test_push_to_another_server(self):
+        self.make_model("mine", system="Be kind.", parameters={"num_predict": 3})
+        there, where = self.serve("--port", "0", env=dict(self.env, UMA_HOME=str(self.folder / "there")))
+        pushed = self.ok("push", "mine", "--to", where["url"], "--json").json
+        self.assertEqual((pushed["name"], pushed["already"], pushed["uploaded_bytes"] > 0), ("mine", False, True))
+        again = self.ok("push", "mine:latest", "--name", "yours", "--json",
+                        env={"UMA_PUSH_URL": where["url"] + "/"}).json
+        self.assertEqual((again["name"], again["already"], again["uploaded_bytes"]), ("yours", True, 0))
+        for name in ("mine", "yours"):
+            shown = json.loads(self.ask(where, "/api/show", {"model": name})[1])
+            self.assertEqual(shown["system"], "Be kind.")
+            self.assertIn("num_predict", shown["parameters"])
+        self.fails("push", "mine", saying="--to, or UMA_PUSH_URL")
+        self.fails("push", "none", "--to", where["url"], saying="no model 'none'")
+        self.fails("push", "mine", "--to", "ftp://x", saying="http")
+        self.fails("push", "mine", "--to", where["url"], "--name", "gemma3:270m", saying="catalogue name")
+        self.fails("push", "mine", "--to", where["url"], "--offline", saying="offline")
+        there.terminate()
+        self.assertEqual(there.wait(PATIENCE), 0)
+        self.fails("push", "mine", "--to", where["url"], saying="cannot connect to 127.0.0.1")
 
     def test_wrong_use_and_what_cannot_be(self):
         self.fails("serve", "--host", "0.0.0.0", "--port", "0", saying="--insecure")

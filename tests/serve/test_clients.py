@@ -181,6 +181,52 @@ class OpenAI(unittest.TestCase):
         with self.assertRaises(openai.BadRequestError):
             self.client.responses.create(**ask, previous_response_id="resp_1")
 
+    def test_responses_hold_to_a_schema(self):
+        ask = {"model": "m", "input": "Invent a person.", "max_output_tokens": 150,
+               "text": {"format": {"type": "json_schema", "name": "person", "strict": True, "schema": PERSON}}}
+        check_person(self.client.responses.create(**ask).output_text)
+        with self.client.responses.stream(**ask) as stream:
+            for _ in stream:
+                pass
+            check_person(stream.get_final_response().output_text)
+        with self.assertRaises(openai.BadRequestError) as e:
+            self.client.responses.create(**{**ask, "text": {"format": {"type": "json_schema", "name": "x", "schema": {"not": {}}}}})
+        self.assertEqual(e.exception.param, "text.format")
+
+    @unittest.skipUnless(REAL, "the tiny model has no template that takes tools")
+    def test_responses_call_tools(self):
+        tool = {"type": "function", "strict": True, **WEATHER["function"]}
+        ask = {"model": "m", "temperature": 0, "max_output_tokens": 200, "tools": [tool]}
+        question = [{"role": "user", "content": "What is the weather in Paris?"}]
+        said = self.client.responses.create(**ask, input=question, tool_choice="required")
+        call = said.output[0]
+        self.assertEqual((call.type, call.name), ("function_call", "get_weather"))
+        self.assertIn("Paris", json.loads(call.arguments)["city"])
+        events = list(self.client.responses.create(**ask, input=question, tool_choice="required", stream=True))
+        self.assertEqual("".join(e.delta for e in events if e.type == "response.function_call_arguments.delta"), call.arguments)
+        with self.client.responses.stream(**ask, input=question, tool_choice="required") as stream:
+            for _ in stream:
+                pass
+            self.assertEqual(stream.get_final_response().output[0].arguments, call.arguments)
+        before = self.client.responses.create(**ask, input=question, tool_choice="none")
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "18 degrees, rain"}
+        after = self.client.responses.create(**ask, input=[*question, call.model_dump(), result], tool_choice="none")
+        self.assertEqual(after.output[0].type, "message")
+        self.assertGreater(after.usage.input_tokens, before.usage.input_tokens + 20)
+
+    @unittest.skipUnless(REAL, "the tiny model has no template that takes tools")
+    def test_tools_together_with_a_schema(self):
+        form = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON}}
+        for question in ("Invent a person.", "What is the weather in Paris? Call the tool."):
+            choice = self.client.chat.completions.create(
+                model="m", temperature=0, max_tokens=200, tools=[WEATHER], response_format=form,
+                messages=[{"role": "user", "content": question}]).choices[0]
+            if choice.finish_reason == "tool_calls":
+                self.assertIsInstance(json.loads(choice.message.tool_calls[0].function.arguments)["city"], str)
+                self.assertIsNone(choice.message.content)
+            else:
+                check_person(choice.message.content)
+
     def test_a_stream_that_is_left_frees_its_place(self):
         stream = self.client.chat.completions.create(**{**self.ask, "max_tokens": 200}, stream=True)
         next(iter(stream))
@@ -305,6 +351,26 @@ class Anthropic(unittest.TestCase):
         self.assertEqual(final.usage.output_tokens, whole.usage.output_tokens)
         counted = self.client.messages.count_tokens(**{k: self.ask[k] for k in ("model", "system", "messages")})
         self.assertEqual(counted.input_tokens, whole.usage.input_tokens + whole.usage.cache_read_input_tokens)
+
+    def test_a_schema_is_kept_to(self):
+        form = {"type": "json_schema", "schema": PERSON}
+        for more in ({"output_format": form}, {"output_config": {"format": form}}):
+            said = self.client.messages.create(model="m", max_tokens=150, extra_body={**more, "temperature": 0},
+                                               messages=[{"role": "user", "content": "Invent a person."}])
+            check_person(said.content[0].text)
+
+    @unittest.skipUnless(REAL, "the tiny model has no template that takes tools")
+    def test_tools(self):
+        tool = {"name": "get_weather", "description": "The weather in a city",
+                "input_schema": WEATHER["function"]["parameters"]}
+        ask = {"model": "m", "max_tokens": 200, "tools": [tool], "tool_choice": {"type": "any"},
+               "extra_body": {"temperature": 0},
+               "messages": [{"role": "user", "content": "What is the weather in Paris?"}]}
+        said = self.client.messages.create(**ask)
+        self.assertEqual(said.stop_reason, "tool_use")
+        self.assertIn("Paris", said.content[0].input["city"])
+        with self.client.messages.stream(**ask) as stream:
+            self.assertEqual(stream.get_final_message().content[0].input, said.content[0].input)
 
     def test_stop_sequences(self):
         said = self.client.messages.create(**self.ask).content[0].text
