@@ -1,6 +1,6 @@
 #pragma once
 // A thread that finds what may come next in the answers of a scheduler that are held to a grammar, so that a
-// hard grammar keeps its own answer waiting and no other.
+// hard grammar keeps them waiting and nobody else.
 #include <condition_variable>
 #include <deque>
 #include <functional>

@@ -9,6 +9,7 @@
 #include "engine/prefix_cache.h"
 #include "engine/request_queue.h"
 #include "engine/sequence.h"
+#include "engine/step_plan.h"
 
 namespace uma {
 namespace {
@@ -36,13 +37,13 @@ class Scheduler::Impl {
 
   void run();
   bool has_work() const;
+  bool has_place() const;
   void wait_for_work(std::unique_lock<std::mutex>& lock);
   std::vector<SequencePtr> take_ended();
   void admit();
   int64_t active_bytes() const;
   void begin(Sequence& s);
   void make_room();
-  Sequences plan();
   void step(const Sequences& sequences);
   void pool_states(const Sequences& sequences, std::span<const Chunk> chunks, const array& states);
   void recover(const Sequences& sequences, std::exception_ptr error);
@@ -159,7 +160,8 @@ void Scheduler::Impl::run() {
       if (!s->finished && s->drawn && s->answer.grammar()->ready()) settle(*s);
     forget_finished();
     make_room();
-    if (const Sequences sequences = plan(); !sequences.empty()) step(sequences);
+    const Sequences sequences = plan_step(active_, options_.step_tokens, counts_.steps + 1);
+    if (!sequences.empty()) step(sequences);
     forget_finished();
     publish();
   }
@@ -174,8 +176,13 @@ bool Scheduler::Impl::has_work() const {
   if (stop_ || !turned_away_.empty()) return true;
   for (const SequencePtr& s : active_)
     if (!s->waits() || s->ended(now)) return true;
-  const bool place = !full_ && static_cast<int64_t>(active_.size()) < options_.parallel;
-  return waiting_.empty() ? false : place || waiting_.any_ended(now);
+  return !waiting_.empty() && (has_place() || waiting_.any_ended(now));
+}
+
+bool Scheduler::Impl::has_place() const {
+  if (active_.empty()) return true;
+  return !full_ && static_cast<int64_t>(active_.size()) < options_.parallel &&
+         active_bytes() < options_.kv_bytes;
 }
 
 void Scheduler::Impl::wait_for_work(std::unique_lock<std::mutex>& lock) {
@@ -200,11 +207,7 @@ std::vector<SequencePtr> Scheduler::Impl::take_ended() {
 }
 
 void Scheduler::Impl::admit() {
-  const bool closed = full_ || active_bytes() >= options_.kv_bytes;
-  while (!waiting_.empty() && static_cast<int64_t>(active_.size()) < options_.parallel) {
-    if (closed && !active_.empty()) return;
-    active_.push_back(waiting_.pop());
-  }
+  while (!waiting_.empty() && has_place()) active_.push_back(waiting_.pop());
 }
 
 void Scheduler::Impl::begin(Sequence& s) {
@@ -245,29 +248,6 @@ void Scheduler::Impl::make_room() {
     std::lock_guard lock(wake_->mutex);
     waiting_.put_back(std::move(out));
   }
-}
-
-Scheduler::Impl::Sequences Scheduler::Impl::plan() {
-  Sequences step, reading;
-  for (const SequencePtr& s : active_) {
-    if (s->waits()) continue;
-    if (s->suspect) return {s.get()};
-    (s->reading() ? reading : step).push_back(s.get());
-  }
-  std::stable_sort(reading.begin(), reading.end(), [](const Sequence* a, const Sequence* b) {
-    return std::pair(a->request.priority, a->turn) < std::pair(b->request.priority, b->turn);
-  });
-  auto rows = static_cast<int64_t>(step.size());
-  bool any = false;  // one piece always goes in, however many are being answered
-  for (Sequence* s : reading) {
-    const auto piece = static_cast<int64_t>(s->next().size());
-    if (any && rows + piece > options_.step_tokens) continue;
-    any = true;
-    rows += piece;
-    s->turn = counts_.steps + 1;
-    step.push_back(s);
-  }
-  return step;
 }
 
 void Scheduler::Impl::step(const Sequences& sequences) {
