@@ -1,4 +1,5 @@
 """What random clients send: requests of every endpoint, spoiled ones, what is no JSON and what is no HTTP."""
+import copy
 import hashlib
 import json
 
@@ -151,12 +152,12 @@ def junk(r, depth=0):
         return [junk(r, depth + 1) for _ in range(r.randint(0, 4))]
     if kind == 6:
         return {r.choice(WORDS + TEXTS): junk(r, depth + 1) for _ in range(r.randint(0, 3))}
-    return r.choice(SCHEMAS)
+    return copy.deepcopy(r.choice(SCHEMAS))
 
 
 def spoiled(r, body):
     """The same with other values in a place or two."""
-    body = json.loads(json.dumps(body)) if isinstance(body, dict) else {}
+    body = copy.deepcopy(body) if isinstance(body, dict) else {}
     for _ in range(r.randint(1, 2)):
         place = body
         while True:
