@@ -261,6 +261,9 @@ void add_keys(CLI::App& app, KeysOptions& o) {
       ->check(in_range(int64_t{0}, int64_t{1000000}));
   add->add_option("--tokens-per-day", o.tokens_per_day, "of prompts and answers, by days in UTC; 0: no limit")
       ->check(at_least(int64_t{0}));
+  add->add_option("--least-priority", o.least_priority,
+                  "of its requests, which come first with less; default: 0, an admin has none")
+      ->check(in_range(int64_t{INT32_MIN}, int64_t{INT32_MAX}));
   add->footer(
       "Example:\n  uma keys add anna --model qwen2.5-coder:0.5b --expires 90d --tokens-per-day 1000000");
   action("list", "all keys, without the keys themselves")->footer("Example:\n  uma keys list --json");

@@ -39,7 +39,8 @@ Json to_json(const KeyRecord& k) {
           {"revoked", k.revoked},
           {"requests_per_minute", k.requests_per_minute},
           {"tokens_per_day", k.tokens_per_day},
-          {"tokens_today", k.tokens_today}};
+          {"tokens_today", k.tokens_today},
+          {"least_priority", k.may_ask_priority()}};
 }
 
 std::string dump(const Json& json) {
@@ -64,7 +65,8 @@ int add(serve::KeyStore& store, const KeysOptions& o) {
                    .endpoints = o.endpoints,
                    .expires = expiry(o.expires),
                    .requests_per_minute = o.requests_per_minute,
-                   .tokens_per_day = o.tokens_per_day};
+                   .tokens_per_day = o.tokens_per_day,
+                   .least_priority = o.least_priority};
   for (const std::string& model : record.models) hub::check_model_name(model);
   for (const std::string& path : record.endpoints)
     if (!path.starts_with('/'))

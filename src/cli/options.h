@@ -114,6 +114,7 @@ struct KeysOptions : Common {
   std::vector<std::string> models, endpoints;
   std::string expires;  // empty: never
   int64_t requests_per_minute = 0, tokens_per_day = 0;
+  std::optional<int64_t> least_priority;
 };
 
 struct ModelsOptions : Common {  // pull, push, list, show, rm, cp

@@ -35,7 +35,8 @@ Answer::Answer(std::shared_ptr<const Model> model, std::span<const int32_t> prom
   check(room_ > 0, ErrorCode::kLimit, "generate", "the prompt has {} tokens, the context holds {}",
         prompt.size(), context);
   if (options.tools) tools_.emplace(*options.tools, options.calls_or_text);
-  if (options.grammar) grammar_.emplace(options.grammar, TokenTrie::of(model_->vocabulary->tokenizer));
+  if (options.grammar)
+    grammar_ = std::make_shared<AnswerGrammar>(options.grammar, TokenTrie::of(model_->vocabulary->tokenizer));
   for (const int32_t token : prompt) sampler_.accept(token);
   result_.timings.prompt_tokens = static_cast<int64_t>(prompt.size());
 }
@@ -74,7 +75,8 @@ void Answer::emit_text(const std::string& text) {
 }
 
 int32_t Answer::sample(std::span<const float> logits) {
-  const int32_t token = grammar_ ? sampler_.sample(logits, grammar_->mask().get()) : sampler_.sample(logits);
+  if (grammar_) grammar_->find();
+  const int32_t token = sampler_.sample(logits, grammar_ ? &grammar_->mask() : nullptr);
   if (top_logprobs_) drawn_ = logprob_of(logits, token, *top_logprobs_);
   return token;
 }
@@ -82,13 +84,18 @@ int32_t Answer::sample(std::span<const float> logits) {
 std::optional<StopReason> Answer::accept(int32_t token) {
   if (size() == max_tokens_) return StopReason::length;
   if ((!ignore_eos_ || grammar_) && model_->vocabulary->ends_answer(token)) return StopReason::eos;
-  if (grammar_) grammar_->accept(token);
+  if (grammar_) grammar_->put(token);
   sampler_.accept(token);
   result_.tokens.push_back(token);
   emit(stops_.put(decode(token)));
   if (stops_.matched()) return StopReason::stop;
+  return {};
+}
+
+std::optional<StopReason> Answer::settle() {
   // Only the end can come: the model need not be asked for it.
-  if (grammar_ && grammar_->is_finished()) return StopReason::eos;
+  if (grammar_) grammar_->find();
+  if (grammar_ && grammar_->finished()) return StopReason::eos;
   if (size() == max_tokens_) return StopReason::length;
   if (size() == room_) return StopReason::context;
   return {};

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/answer_grammar.h"
 #include "engine/generate.h"
 #include "engine/stop.h"
-#include "grammar/matcher.h"
 #include "text/tokenizer.h"
 
 namespace uma {
@@ -24,9 +24,13 @@ class Answer {
   /// The next token for the logits of what was read so far. Throws what Sampler::sample and
   /// GrammarMatcher::mask throw.
   int32_t sample(std::span<const float> logits);
-  /// Takes a token that was drawn: gives its text to on_text, and says why the answer ends, if it does. If
-  /// it does not, the token is to be run.
+  /// Takes a token that was drawn: gives its text to on_text, and says whether that ended the answer.
   std::optional<StopReason> accept(int32_t token);
+  /// Says whether the token that was taken was the last one, for the grammar or for a limit. If it was not,
+  /// it is to be run.
+  std::optional<StopReason> settle();
+  /// nullptr for none. What it has not found yet when sample or settle need it, they find.
+  const std::shared_ptr<AnswerGrammar>& grammar() const { return grammar_; }
   /// The whole of it. Text that was held back for a stop string comes out first, so the reason may become
   /// `stop`.
   GenerateResult finish(StopReason reason);
@@ -44,7 +48,7 @@ class Answer {
   Sampler sampler_;
   Detokenizer detokenizer_;
   StopMatcher stops_;
-  std::optional<GrammarMatcher> grammar_;
+  std::shared_ptr<AnswerGrammar> grammar_;
   std::optional<ToolCallReader> tools_;
   std::function<void(std::string_view)> on_text_;
   std::function<void(const ToolCall&)> on_call_;

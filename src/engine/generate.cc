@@ -125,6 +125,7 @@ StopReason Session::decode(Answer& answer, const GenerateOptions& options) {
     const float* scores = logits_->data<float>() + static_cast<int64_t>(right) * vocab_size;
     const int32_t token = answer.sample({scores, static_cast<size_t>(vocab_size)});
     if (const auto reason = answer.accept(token)) return forget_wrong(*reason);
+    if (const auto reason = answer.settle()) return forget_wrong(*reason);
     ++timings.decoded_tokens;
     if (options.guesses > 0) guesser_->accept(token);
     if (wrong() > 0 && run[right + 1] == token) {

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "engine/generate.h"
+#include "engine/ticket.h"
 
 namespace uma {
 
@@ -39,6 +40,9 @@ class BusyError : public Error {
 
 struct ScheduledRequest {
   std::string tenant;  // turns go round tenants, and cached prompts are theirs alone
+  /// Whoever has less comes first, always: into the steps, with pieces of its prompt, and where keys and
+  /// values are too many it is put back last.
+  int64_t priority = 0;
   std::vector<int32_t> prompt;
   /// `cancel` and on_prompt are not looked at: the ticket cancels. on_text is called on the scheduler's
   /// thread between two steps, so it has to be short.
@@ -51,26 +55,6 @@ struct ScheduledRequest {
   /// The last call, and there is always one, on the scheduler's thread. `error`: what ended it where it was
   /// not the result's reason. Must not throw.
   std::function<void(GenerateResult result, std::exception_ptr error)> on_done;
-};
-
-/// A request on its way. Letting go of it cancels the request.
-class Ticket {
- public:
-  Ticket() = default;
-  ~Ticket() { cancel(); }
-  Ticket(Ticket&&) = default;
-  Ticket& operator=(Ticket&& other) noexcept;
-
-  /// Ends the request before its next step. Any thread; more than once does nothing more.
-  void cancel();
-  /// No token is drawn while it is held: its reader is slow. Deadlines go on.
-  void hold(bool held);
-
- private:
-  friend class Scheduler;
-  struct Control;
-  explicit Ticket(std::shared_ptr<Control> control) : control_(std::move(control)) {}
-  std::shared_ptr<Control> control_;
 };
 
 struct SchedulerStats {

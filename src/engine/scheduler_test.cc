@@ -292,6 +292,38 @@ TEST(Scheduler, TurnsGoRoundTenants) {
   EXPECT_EQ(order, "abcabaa");
 }
 
+TEST(Scheduler, TheLeastPriorityComesFirstAndTurnsGoRoundWithinIt) {
+  Fixture f;
+  f.network->pause(true);
+  Scheduler scheduler(f.model, {.parallel = 1});
+  std::mutex mutex;
+  std::string order;
+  std::vector<Pending> pending;
+  const auto ask = [&](const char* tenant, const char* name, int64_t priority) {
+    auto r = Fixture::request(1, 3, 1);
+    r.tenant = tenant;
+    r.priority = priority;
+    r.options.on_text = [&, name](std::string_view) {
+      std::lock_guard lock(mutex);
+      order += name;
+    };
+    pending.push_back(Fixture::submit(scheduler, r));
+  };
+  ask("a", "0", 0);
+  eventually([&] { return scheduler.stats().waiting == 0; });
+  ask("a", "1", 0);
+  ask("a", "2", 0);
+  ask("b", "3", 0);
+  ask("a", "4", 7);
+  ask("a", "5", -5);
+  ask("b", "6", 7);
+  ask("c", "7", -5);
+  f.network->pause(false);
+  for (Pending& p : pending) EXPECT_EQ(p.get().sentence(), "");
+  // Of the first level c was never served; then a's turn was longer ago than b's never.
+  EXPECT_EQ(order, "07531264");
+}
+
 TEST(Scheduler, AFullQueueIsBusyAndNobodyFillsItAlone) {
   Fixture f;
   f.network->pause(true);
@@ -419,6 +451,42 @@ TEST(Scheduler, AGrammarHoldsAnAnswerInCompanyAsAlone) {
   for (int32_t t = 0; t < 288; ++t) odd.options.sampling.logit_bias.emplace_back(t, -INFINITY);
   EXPECT_TRUE(Fixture::submit(scheduler, odd).get().error != nullptr);
   EXPECT_EQ(Fixture::submit(scheduler, requests[1]).get().result.tokens, expected[1]);
+}
+
+/// Among its first letters every one of `ways` readings of each goes on, so the first mask takes long,
+/// whatever the vocabulary.
+std::shared_ptr<const Grammar> hard_grammar(int ways) {
+  std::string pattern = "(";
+  for (char c = 'A'; c <= 'z'; ++c)
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      pattern += fmt::format("{}{}([ -~]?){{{}}}", pattern.size() > 1 ? "|" : "", c, ways);
+  return Grammar::from_regex(pattern + ")");
+}
+
+TEST(Scheduler, AHardGrammarKeepsNobodyElseWaiting) {
+  Fixture f;
+  const auto start = std::chrono::steady_clock::now();
+  auto constrained = Fixture::request(2, 5, 2);
+  constrained.options.grammar = hard_grammar(800);
+  const auto expected = f.alone(constrained);
+  std::printf("alone it takes %.0f ms\n",
+              std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() * 1e3);
+  constrained.options.grammar = hard_grammar(800);  // knows nothing yet
+  Scheduler scheduler(f.model);
+  std::atomic<int> pieces{0};
+  std::atomic<int> before{-1};
+  auto r = Fixture::request(1, 5, 240);
+  r.options.on_text = [&](std::string_view) { ++pieces; };
+  Pending other = Fixture::submit(scheduler, r);
+  eventually([&] { return pieces > 0; });
+  const int begun = pieces;
+  constrained.options.on_text = [&](std::string_view) {
+    if (before < 0) before = pieces.load();
+  };
+  Pending hard = Fixture::submit(scheduler, constrained);
+  EXPECT_EQ(hard.get().result.tokens, expected);
+  EXPECT_GE(before - begun, 5) << "tokens that came while the mask was made";
+  EXPECT_EQ(other.get().result.tokens, f.alone(r));
 }
 
 TEST(Scheduler, ItsEndEndsEveryRequest) {

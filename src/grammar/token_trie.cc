@@ -61,15 +61,25 @@ void TokenTrie::grow(std::vector<int32_t> tokens) {
 std::shared_ptr<const TokenTrie> TokenTrie::of(const std::shared_ptr<const Tokenizer>& tokenizer) {
   struct Entry {
     std::weak_ptr<const Tokenizer> tokenizer;
+    std::once_flag once;
     std::shared_ptr<const TokenTrie> trie;
   };
   static std::mutex mutex;
-  static std::vector<Entry> entries;
-  std::lock_guard lock(mutex);
-  std::erase_if(entries, [](const Entry& e) { return e.tokenizer.expired(); });
-  for (const Entry& e : entries)
-    if (e.tokenizer.lock() == tokenizer) return e.trie;
-  return entries.emplace_back(Entry{tokenizer, std::make_shared<const TokenTrie>(*tokenizer)}).trie;
+  static std::vector<std::shared_ptr<Entry>> entries;
+  std::shared_ptr<Entry> mine;
+  {
+    std::lock_guard lock(mutex);
+    std::erase_if(entries, [](const auto& e) { return e->tokenizer.expired(); });
+    for (const auto& e : entries)
+      if (e->tokenizer.lock() == tokenizer) mine = e;
+    if (!mine) {
+      mine = entries.emplace_back(std::make_shared<Entry>());
+      mine->tokenizer = tokenizer;
+    }
+  }
+  // Without the lock: a large vocabulary takes most of a second, and others want trees that are there.
+  std::call_once(mine->once, [&] { mine->trie = std::make_shared<const TokenTrie>(*tokenizer); });
+  return mine->trie;
 }
 
 std::string_view TokenTrie::bytes_of(int32_t token) const {

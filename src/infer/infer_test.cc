@@ -1,11 +1,14 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "core/eval.h"
 #include "fast/kv8.h"
 #include "fast/testing.h"
 #include "infer/kv_cache.h"
 #include "infer/linear.h"
 #include "infer/norm.h"
+#include "ops/creation.h"
 #include "ops/indexing.h"
 #include "ops/matmul.h"
 #include "ops/shape.h"
@@ -129,6 +132,30 @@ TEST(KVCache, WritesInPlaceAndTakesNoMoreMemory) {
     }
   }
   EXPECT_EQ(cache.capacity(), 768);
+}
+
+TEST(KVCache, MemoryThatAnotherLeftIsZeroed) {
+  const auto zeros_in = [](const array& x) { return std::count(x.bytes(), x.bytes() + x.nbytes(), 0); };
+  for (const DType dtype : {DType::float16, DType::float32, DType::uint8}) {
+    int64_t bytes = 0;
+    {
+      KVCache secret(dtype);
+      const array k = uma::full({1, 2, 300, 64}, 7.0);
+      const auto [ks, vs] = secret.update_and_fetch(k, k);
+      eval(std::vector<array>{ks, vs});
+      bytes = secret.keys()->nbytes();
+      EXPECT_LT(zeros_in(*secret.keys()), bytes);
+    }
+    KVCache cache(dtype);
+    cache.reserve(300);
+    const array one = zeros({1, 2, 1, 64});
+    const auto [ks, vs] = cache.update_and_fetch(one, one);
+    eval(std::vector<array>{ks, vs});
+    for (const array& held : {*cache.keys(), *cache.values()}) {
+      ASSERT_EQ(held.nbytes(), bytes);
+      EXPECT_EQ(zeros_in(held), bytes) << name_of(dtype);
+    }
+  }
 }
 
 TEST(KVCache, EarlierViewsKeepTheirValues) {

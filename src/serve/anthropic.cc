@@ -217,6 +217,7 @@ AnswerRequest read_conversation(const Service& service, const HttpRequest& http,
   check_version(http);
   AnswerRequest request;
   request.tenant = http.tenant;
+  request.priority = read_priority(body, http);
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "model: Field required", "model");
   request.local = find_model(service, http, request.model);

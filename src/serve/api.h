@@ -1,6 +1,7 @@
 #pragma once
 // What the parts of the server say to each other: requests and replies without sockets, and errors with a
 // status.
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct HttpRequest {
   // Of whoever asks, set by Gate::admit:
   std::string tenant = {};               // whose requests share turns and cached prompts: those of one key
   std::vector<std::string> models = {};  // that the key may use; empty: all
+  int64_t least_priority = INT32_MIN;    // that the key may ask for
 
   /// The first header of this name, in lower case; "" where there is none.
   std::string_view header(std::string_view name) const {

@@ -25,6 +25,7 @@ struct EmbeddingRequest {
   std::optional<int64_t> dimensions;
   int64_t context = 0;
   std::optional<KeepAlive> keep_alive;
+  int64_t priority = 0;
 };
 
 /// What both ways to word them share.
@@ -144,6 +145,7 @@ AnswerWork make_embedding_work(Service& service, const HttpRequest& http, const 
     r.embed = true;
     r.context = context;
     r.tenant = http.tenant;
+    r.priority = request.priority;
     if (request.truncate && static_cast<int64_t>(r.prompt.size()) > context) {
       r.prompt.resize(static_cast<size_t>(context));
       truncated.push_back(work.choices.size() - 1);
@@ -166,6 +168,7 @@ Reply embed_ollama(Service& service, const HttpRequest& http, bool one) {
   // Unlike Ollama, which cuts where nobody asks for it: nothing is lost silently.
   request.truncate = body.flag("truncate").value_or(false);
   request.keep_alive = read_keep_alive(body);
+  request.priority = read_priority(body, http);
   if (const Json* options = body.find("options")) {
     if (!options->is_object()) body.refuse("options", "must be of type object");
     request.context = Fields(*options, "option ").integer("num_ctx", 0, INT32_MAX).value_or(0);
@@ -206,6 +209,7 @@ Reply v1_embeddings(Service& service, const HttpRequest& http) {
   if (encoding != "float" && encoding != "base64")
     body.refuse("encoding_format", "must be \"float\" or \"base64\"");
   body.text("user");
+  request.priority = read_priority(body, http);
   auto format = std::make_unique<OpenAiEmbeddings>(request, encoding == "base64");
   AnswerWork work = make_embedding_work(service, http, request, format->truncated);
   work.format = std::move(format);

@@ -66,6 +66,7 @@ void Gate::admit(HttpRequest& request, Access access) {
                      "", kDay - std::time(nullptr) % kDay);
   }
   request.tenant = key->id;
+  request.least_priority = key->may_ask_priority();
   request.models = std::move(key->models);
 }
 

@@ -1,6 +1,7 @@
 // Keys and what they may: the store, the gate, and both over HTTP.
 #include "serve/gate.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <ctime>
@@ -66,6 +67,23 @@ TEST(Keys, ExpireAndCountTokens) {
   store.add_tokens(good.id, 7);
   store.add_tokens("nobody", 7);
   EXPECT_EQ(store.check(key)->tokens_today, 12);
+}
+
+TEST(Keys, AStoreOfAnEarlierVersionGetsItsNewColumn) {
+  TempFolder folder;
+  KeyRecord record{.name = "old", .least_priority = -3};
+  std::string key;
+  {
+    KeyStore store(folder.path);
+    key = store.add(record);
+    EXPECT_EQ(store.check(key)->may_ask_priority(), -3);
+  }
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((folder.path / "keys.db").c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, "ALTER TABLE keys DROP COLUMN least_priority", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(KeyStore(folder.path).check(key)->may_ask_priority(), 0);
 }
 
 TEST(Keys, ADamagedStoreIsSaid) {
@@ -181,6 +199,37 @@ TEST(Gate, ScopesLimitsAndQuotas) {
   EXPECT_EQ(k.status(gone, "GET", "/api/tags"), 200);
   k.store.revoke(k.store.list().back().id);
   EXPECT_EQ(k.status(gone, "GET", "/api/tags"), 401);
+}
+
+TEST(Gate, APriorityMayBeAskedForAsLowAsTheKeySays) {
+  Keyed k;
+  const std::string user = k.add({.name = "u"}), urgent = k.add({.name = "v", .least_priority = -5}),
+                    batch = k.add({.name = "w", .least_priority = 5}),
+                    admin = k.add({.name = "x", .role = Role::admin});
+  const std::pair<const char*, const char*> dialects[] = {
+      {"/api/generate", R"("prompt":"x","options":{"num_predict":1})"},
+      {"/api/chat", R"("messages":[{"role":"user","content":"x"}],"options":{"num_predict":1})"},
+      {"/api/embed", R"("input":"x")"},
+      {"/v1/completions", R"("prompt":"x","max_tokens":1)"},
+      {"/v1/chat/completions", R"("messages":[{"role":"user","content":"x"}],"max_tokens":1)"},
+      {"/v1/embeddings", R"("input":"x")"},
+      {"/v1/responses", R"("input":"x","max_output_tokens":1)"},
+      {"/v1/messages", R"("messages":[{"role":"user","content":"x"}],"max_tokens":1)"}};
+  for (const auto& [path, fields] : dialects) {
+    const auto status = [&](const std::string& key, const std::string& priority) {
+      return k.status(key, "POST", path,
+                      fmt::format(R"({{"model":"tiny",{},"priority":{}}})", fields, priority));
+    };
+    EXPECT_EQ(status(user, "0"), 200) << path;
+    EXPECT_EQ(status(user, "7"), 200) << path;
+    EXPECT_EQ(status(user, "-1"), 403) << path;
+    EXPECT_EQ(status(urgent, "-5"), 200) << path;
+    EXPECT_EQ(status(urgent, "-6"), 403) << path;
+    EXPECT_EQ(status(batch, "0"), 403) << path;
+    EXPECT_EQ(status(batch, "null"), 200) << path;
+    EXPECT_EQ(status(admin, "-2147483648"), 200) << path;
+    for (const char* bad : {"\"0\"", "1.5", "2147483648", "[0]"}) EXPECT_EQ(status(admin, bad), 400) << path;
+  }
 }
 
 TEST(Gate, CachedPromptsAreTheirTenantsAlone) {

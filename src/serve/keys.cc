@@ -46,10 +46,14 @@ constexpr const char* kSchema =
     " day INTEGER NOT NULL DEFAULT 0,"  // that tokens counts
     " tokens INTEGER NOT NULL DEFAULT 0);"
     "PRAGMA user_version = 1;";
+// Columns that came later; stores made before get them when they are opened.
+constexpr const char* kLeastPriority =
+    "SELECT 1 FROM pragma_table_info('keys') WHERE name = 'least_priority'";
+constexpr const char* kAddLeastPriority = "ALTER TABLE keys ADD COLUMN least_priority INTEGER";
 
 constexpr const char* kColumns =
     "SELECT id, name, hash, role, models, endpoints, created, expires, revoked, requests_per_minute, "
-    "tokens_per_day, day, tokens FROM keys";
+    "tokens_per_day, day, tokens, least_priority FROM keys";
 
 std::string random_bytes(size_t n) {
   std::string bytes(n, '\0');
@@ -103,6 +107,9 @@ class KeyStore::Statement {
     sqlite3_bind_blob(statement_, ++bound_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT);
     return *this;
   }
+  Statement& integer(std::optional<int64_t> value) {
+    return value ? integer(*value) : (++bound_, *this);  // what is not bound is NULL
+  }
   Statement& integer(int64_t value) {
     sqlite3_bind_int64(statement_, ++bound_, value);
     return *this;
@@ -117,6 +124,10 @@ class KeyStore::Statement {
     return data ? std::string(data, static_cast<size_t>(sqlite3_column_bytes(statement_, column))) : "";
   }
   int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
+  std::optional<int64_t> number_or_null(int column) const {
+    if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return {};
+    return number(column);
+  }
 
   KeyRecord record() const {
     const auto role = role_of(bytes(3));
@@ -130,7 +141,8 @@ class KeyStore::Statement {
                 .revoked = number(8),
                 .requests_per_minute = number(9),
                 .tokens_per_day = number(10),
-                .tokens_today = number(11) == today() ? number(12) : 0};
+                .tokens_today = number(11) == today() ? number(12) : 0,
+                .least_priority = number_or_null(13)};
     try {
       r.models = Json::parse(bytes(4)).get<std::vector<std::string>>();
       r.endpoints = Json::parse(bytes(5)).get<std::vector<std::string>>();
@@ -158,6 +170,7 @@ KeyStore::KeyStore(const std::filesystem::path& folder) : path_(folder / "keys.d
     sqlite3_busy_timeout(db_, kBusyMs);
     execute("BEGIN IMMEDIATE");
     execute(kSchema);
+    if (!Statement(*this, kLeastPriority).step()) execute(kAddLeastPriority);
     if (!Statement(*this, "SELECT bytes FROM secret").step())
       Statement(*this, "INSERT INTO secret VALUES (?)").blob(random_bytes(kSecretBytes)).step();
     execute("COMMIT");
@@ -220,11 +233,13 @@ std::string KeyStore::add(KeyRecord& record) {
              "there is a key '{}' already: choose another name", record.name);
   Statement statement(*this,
                       "INSERT INTO keys(id, name, hash, role, models, endpoints, created, expires, revoked, "
-                      "requests_per_minute, tokens_per_day) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)");
+                      "requests_per_minute, tokens_per_day, least_priority) "
+                      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)");
   statement.text(record.id).text(record.name).blob(hash(key)).text(to_string(record.role));
   statement.text(Json(record.models).dump()).text(Json(record.endpoints).dump());
   statement.integer(record.created).integer(record.expires);
-  statement.integer(record.requests_per_minute).integer(record.tokens_per_day).step();
+  statement.integer(record.requests_per_minute).integer(record.tokens_per_day);
+  statement.integer(record.least_priority).step();
   return key;
 }
 

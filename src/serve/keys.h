@@ -35,7 +35,10 @@ struct KeyRecord {
   int64_t requests_per_minute = 0;  // 0: no limit
   int64_t tokens_per_day = 0;       // of prompts and answers, by days in UTC; 0: no limit
   int64_t tokens_today = 0;
+  std::optional<int64_t> least_priority = {};  // that it may ask for; none: its role's
 
+  /// Users come first only where their key says so.
+  int64_t may_ask_priority() const { return least_priority.value_or(role == Role::admin ? INT32_MIN : 0); }
   bool is_good(int64_t now) const { return revoked == 0 && (expires == 0 || now < expires); }
 };
 

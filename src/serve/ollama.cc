@@ -41,6 +41,7 @@ void refuse_missing(const Fields& body, const std::string& model) {
 AnswerRequest read_common(const Service& service, const HttpRequest& http, const Fields& body) {
   AnswerRequest request;
   request.tenant = http.tenant;
+  request.priority = read_priority(body, http);
   request.model = body.text("model").value_or("");
   if (request.model.empty()) throw ApiError(400, "model is required", "model");
   request.local = find_model(service, http, request.model);

@@ -188,6 +188,7 @@ void refuse_missing(const Fields& body) {
 AnswerRequest read_common(const Service& service, const HttpRequest& http, const Fields& body) {
   AnswerRequest request;
   request.tenant = http.tenant;
+  request.priority = read_priority(body, http);
   request.model = require_model(body);
   refuse_missing(body);
   request.constraint = read_response_format(body, http.body);

@@ -325,6 +325,7 @@ Reply responses(Service& service, const HttpRequest& http) {
   const Fields body(json);
   AnswerRequest request;
   request.tenant = http.tenant;
+  request.priority = read_priority(body, http);
   request.model = require_model(body);
   request.local = find_model(service, http, request.model);
   refuse_missing(body);

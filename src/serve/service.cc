@@ -28,6 +28,14 @@ std::vector<LocalModel> list_models(const Service& service, const HttpRequest& h
   return models;
 }
 
+int64_t read_priority(const Fields& body, const HttpRequest& http) {
+  const int64_t priority = body.integer("priority", INT32_MIN, INT32_MAX).value_or(0);
+  if (priority < http.least_priority && body.find("priority"))
+    throw ApiError(403, fmt::format("this key may not ask for a \"priority\" under {}", http.least_priority),
+                   "priority");
+  return std::max(priority, http.least_priority);
+}
+
 std::function<void(const GenerateTimings&)> count_answers(Service& service, const std::string& tenant) {
   return [&service, tenant](const GenerateTimings& timings) {
     service.metrics.add(timings, tenant);
@@ -78,6 +86,7 @@ AnswerWork make_work(Service& service, const AnswerRequest& request) {
       r.options.sampling.seed += work.choices.size() - 1;
       r.context = request.context;
       r.tenant = request.tenant;
+      r.priority = request.priority;
     }
   }
   return work;

@@ -85,12 +85,17 @@ struct AnswerRequest {
   std::optional<KeepAlive> keep_alive;
   bool streamed = false;
   std::string tenant;  // HttpRequest's
+  int64_t priority = 0;
 };
 
 /// The model of a name, if whoever asks may use it. Throws ApiError 403, 404.
 LocalModel find_model(const Service& service, const HttpRequest& http, std::string_view name);
 /// Those that whoever asks may use.
 std::vector<LocalModel> list_models(const Service& service, const HttpRequest& http);
+
+/// `priority`: requests that have less come first. Throws ApiError 400, and 403 where the key may not ask for
+/// so little.
+int64_t read_priority(const Fields& body, const HttpRequest& http);
 
 /// What is to be done with the figures of an answer that has ended.
 std::function<void(const GenerateTimings&)> count_answers(Service& service, const std::string& tenant);

@@ -153,5 +153,27 @@ class Serve(CliTest):
         self.assertIn("Examples:", self.ok("serve", "--help").text)
 
 
+class Keys(CliTest):
+    def test_a_key_is_made_listed_and_revoked(self):
+        made = self.ok("keys", "add", "anna", "--json").json
+        self.assertRegex(made["key"], r"^uma_\w{8}_\w{43}$")
+        self.assertEqual(made["least_priority"], 0)
+        self.ok("keys", "add", "ops", "--role", "admin")
+        self.ok("keys", "add", "night", "--least-priority", "-3")
+        rows = self.ok("keys", "list", "--json").json["keys"]
+        self.assertEqual([(k["name"], k["least_priority"]) for k in rows],
+                         [("anna", 0), ("ops", -2**31), ("night", -3)])
+        self.assertEqual(self.ok("keys", "revoke", "anna", "--json").json["state"], "revoked")
+        self.assertIn("revoked", self.ok("keys", "list").text)
+
+    def test_what_is_no_key(self):
+        self.fails("keys", "revoke", "nobody", saying="no key 'nobody'")
+        self.ok("keys", "add", "anna")
+        self.fails("keys", "add", "anna", saying="already")
+        for words in (["--least-priority", "soon"], ["--least-priority", str(2**31)], ["--expires", "soon"],
+                      ["--role", "king"], ["--endpoint", "v1"]):
+            self.fails("keys", "add", "x", *words, code=2)
+
+
 if __name__ == "__main__":
     main()

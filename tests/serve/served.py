@@ -12,12 +12,14 @@ MODEL = REAL or str(ROOT / "tests" / "golden" / "models" / "qwen2.gguf")
 
 
 class Served:
-    def __init__(self, *flags, model=MODEL):
+    def __init__(self, *flags, model=MODEL, own_home=True):
+        """own_home: false for the models that this machine has pulled."""
         self.home = tempfile.TemporaryDirectory(prefix="uma-serve-")
         env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy") and not k.startswith("OLLAMA")}
-        env.update(UMA_HOME=self.home.name)
-        self.process = subprocess.Popen([BINARY, "serve", "--json", "--port", "0", "--model", f"m={model}", *flags], env=env,
-                                        stdout=subprocess.PIPE)
+        if own_home:
+            env.update(UMA_HOME=self.home.name)
+        self.process = subprocess.Popen([BINARY, "serve", "--json", "--port", "0", "--model", f"m={model}", *flags],
+                                        env=env, stdout=subprocess.PIPE)
         self.url = json.loads(self.process.stdout.readline())["url"]
 
     def stop(self):
