@@ -295,7 +295,9 @@ TEST(ServeTools, InResponsesWords) {
     last = OrderedJson::parse(stream.substr(at + 6, stream.find("\n\n", at) - at - 6));
     types.push_back(last["type"]);
     EXPECT_EQ(last["sequence_number"], number++);
-    if (last["type"] == "response.function_call_arguments.delta") EXPECT_EQ(last["delta"], item["arguments"]);
+    if (last["type"] == "response.function_call_arguments.delta") {
+      EXPECT_EQ(last["delta"], item["arguments"]);
+    }
   }
   EXPECT_EQ(types, (std::vector<std::string>{
                        "response.created", "response.in_progress", "response.output_item.added",
