@@ -49,8 +49,11 @@ class AnthropicFormat final : public AnswerFormat {
     return out + delta({{"type", "text_delta"}, {"text", text}});
   }
   std::string call(size_t, size_t, const ToolCall& call) override {
-    const std::string out = end_text() + start(use_block(call.name, OrderedJson::object()));
-    return out + delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}}) + stop();
+    // One by one: operands of + come in any order, and these count blocks.
+    std::string out = end_text();
+    out += start(use_block(call.name, OrderedJson::object()));
+    out += delta({{"type", "input_json_delta"}, {"partial_json", call.arguments}});
+    return out += stop();
   }
   std::string choice_end(size_t, const GenerateResult&) override { return {}; }
   std::string end(std::span<const GenerateResult> results) override {
@@ -166,8 +169,7 @@ Tools read_anthropic_tools(const Fields& fields, std::string_view body) {
           !Fields(tool).find("input_schema"))
         fields.refuse("tools", "need an \"input_schema\" of type object");
   OrderedJson rest{{"tool_choice", "auto"}};
-  if (const Json* choice = fields.find("tool_choice")) {
-    if (!choice->is_object()) fields.refuse("tool_choice", "must be of type object");
+  if (const Json* choice = fields.object("tool_choice")) {
     const Fields c(*choice, "tool_choice ");
     const std::string type = c.text("type").value_or("");
     if (type == "tool") {
@@ -184,8 +186,7 @@ Tools read_anthropic_tools(const Fields& fields, std::string_view body) {
 
 /// `output_config.format`, or `output_format` as it was called before: a JSON schema.
 Constraint read_output_format(const Fields& fields, std::string_view body) {
-  const Json* config = fields.find("output_config");
-  if (config && !config->is_object()) fields.refuse("output_config", "must be of type object");
+  const Json* config = fields.object("output_config");
   const Json* format = config ? Fields(*config).find("format") : nullptr;
   const Json* older = fields.find("output_format");
   if (format && older) fields.refuse("output_format", "is a second format for one answer");
@@ -223,6 +224,8 @@ AnswerRequest read_conversation(const Service& service, const HttpRequest& http,
   request.local = find_model(service, http, request.model);
   request.tools = read_anthropic_tools(body, http.body);
   request.constraint = read_output_format(body, http.body);
+  body.object("metadata");
+  body.array("stop_sequences");
   const Json* thinking = body.find("thinking");
   if (thinking && !(thinking->is_object() && thinking->value("type", Json()) == "disabled"))
     body.refuse("thinking", "is not supported yet, but for {\"type\":\"disabled\"}");

@@ -65,8 +65,7 @@ Constraint read_response_format(const Fields& fields, std::string_view body) {
     if (all.kind != Kind::none) fields.refuse(name, "is a second format for one answer");
     all = {kind, std::move(text), name};
   };
-  if (const Json* format = fields.find("response_format")) {
-    if (!format->is_object()) fields.refuse("response_format", "must be of type object");
+  if (const Json* format = fields.object("response_format")) {
     const std::string type = Fields(*format, "response_format ").text("type").value_or("");
     const std::string_view text = field_text(body, "response_format");
     if (type == "json_object") {
@@ -106,8 +105,7 @@ Constraint read_typed_format(const Json& format, std::string_view text, const ch
 
 Tools read_flat_tools(const Fields& fields, std::string_view body, std::string_view type, const char* schema,
                       const OrderedJson& choice) {
-  const Json* list = fields.find("tools");
-  if (list && !list->is_array()) fields.refuse("tools", "must be of type array");
+  const Json* list = fields.array("tools");
   std::string tools;
   const auto texts = list ? item_texts(field_text(body, "tools")) : std::vector<std::string_view>();
   for (size_t i = 0; list && i < list->size(); ++i) {
@@ -134,8 +132,7 @@ Tools read_flat_tools(const Fields& fields, std::string_view body, std::string_v
 
 Tools read_tools(const Fields& fields, std::string_view body) {
   Tools tools;
-  const Json* list = fields.find("tools");
-  if (list && !list->is_array()) fields.refuse("tools", "must be of type array");
+  const Json* list = fields.array("tools");
   if (list && list->size() > kMaxTools) fields.refuse("tools", fmt::format("holds over {} tools", kMaxTools));
   const Json* choice = fields.find("tool_choice");
   if (!list || list->empty()) {

@@ -169,8 +169,7 @@ Reply embed_ollama(Service& service, const HttpRequest& http, bool one) {
   request.truncate = body.flag("truncate").value_or(false);
   request.keep_alive = read_keep_alive(body);
   request.priority = read_priority(body, http);
-  if (const Json* options = body.find("options")) {
-    if (!options->is_object()) body.refuse("options", "must be of type object");
+  if (const Json* options = body.object("options")) {
     request.context = Fields(*options, "option ").integer("num_ctx", 0, INT32_MAX).value_or(0);
   }
   const bool nothing =

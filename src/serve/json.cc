@@ -116,6 +116,18 @@ std::optional<int64_t> Fields::integer(const char* name, int64_t low, int64_t hi
   return n;
 }
 
+const Json* Fields::object(const char* name) const {
+  const Json* value = find(name);
+  if (value && !value->is_object()) refuse(name, "must be of type object");
+  return value;
+}
+
+const Json* Fields::array(const char* name) const {
+  const Json* value = find(name);
+  if (value && !value->is_array()) refuse(name, "must be of type array");
+  return value;
+}
+
 std::optional<double> Fields::number(const char* name, double low, double high) const {
   const Json* value = find(name);
   if (!value) return {};

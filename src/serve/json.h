@@ -40,6 +40,9 @@ class Fields {
   std::optional<bool> flag(const char* name) const;
   std::optional<int64_t> integer(const char* name, int64_t low = INT64_MIN, int64_t high = INT64_MAX) const;
   std::optional<double> number(const char* name, double low, double high) const;
+  /// nullptr where there is none.
+  const Json* object(const char* name) const;
+  const Json* array(const char* name) const;
   /// A string, or an array of strings.
   std::vector<std::string> texts(const char* name, size_t most) const;
 

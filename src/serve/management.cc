@@ -94,8 +94,7 @@ void read_settings(const Fields& body, ModelSettings& settings) {
       body.refuse("template", fmt::format("must be a Jinja template, as models bring them: {}", e.message()));
     }
   }
-  if (const Json* parameters = body.find("parameters")) {
-    if (!parameters->is_object()) body.refuse("parameters", "must be of type object");
+  if (const Json* parameters = body.object("parameters")) {
     GenerateOptions ignored;
     int64_t context = 0;
     read_options(*parameters, ignored, context);

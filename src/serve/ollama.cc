@@ -62,8 +62,7 @@ AnswerRequest read_common(const Service& service, const HttpRequest& http, const
   const auto top = body.integer("top_logprobs", 0, kMaxTopLogprobs);
   if (logprobs) request.options.logprobs = top.value_or(0);
   begin_sampling(request, 0.8f, 0.9f);
-  if (const Json* options = body.find("options")) {
-    if (!options->is_object()) body.refuse("options", "must be of type object");
+  if (const Json* options = body.object("options")) {
     read_options(*options, request.options, request.context);
   }
   return request;
@@ -199,8 +198,7 @@ Reply chat(Service& service, const HttpRequest& http) {
   const Fields body(json);
   AnswerRequest request = read_common(service, http, body);
   request.tools = read_tools(body, http.body);
-  const Json* messages = body.find("messages");
-  if (messages && !messages->is_array()) body.refuse("messages", "must be of type array");
+  const Json* messages = body.array("messages");
   if (!messages || messages->empty()) return load_only(service, request, true);
   for (const Json& m : *messages) request.messages.push_back(read_message(m, request.model));
   return answer(service, request, true);

@@ -210,9 +210,9 @@ AnswerRequest read_common(const Service& service, const HttpRequest& http, const
   if (const auto seed = body.integer("seed")) s.seed = static_cast<uint64_t>(*seed);
   if (body.find("stop")) request.options.stop = body.texts("stop", kMaxStops);
   std::erase(request.options.stop, "");
-  const auto most = body.integer("max_completion_tokens", 0, INT32_MAX);
-  request.options.max_tokens =
-      most ? *most : body.integer("max_tokens", 0, INT32_MAX).value_or(request.options.max_tokens);
+  const auto most = body.integer("max_completion_tokens", 0, INT32_MAX),
+             older = body.integer("max_tokens", 0, INT32_MAX);
+  request.options.max_tokens = most.value_or(older.value_or(request.options.max_tokens));
   request.choices = body.integer("n", 1, kMaxChoices).value_or(1);
   request.streamed = body.flag("stream").value_or(false);
   body.text("user");

@@ -1,5 +1,7 @@
 #include "serve/openai_fields.h"
 
+#include <cmath>
+
 #include "serve/ollama_fields.h"
 
 namespace uma::serve {
@@ -22,8 +24,9 @@ std::vector<Prompt> read_prompts(const Fields& body, const char* name, size_t mo
     if (!json.is_array()) body.refuse(name, kRule);
     std::vector<int32_t> tokens;
     for (const Json& token : json) {
-      if (!token.is_number_unsigned() || token.get<uint64_t>() > INT32_MAX) body.refuse(name, kRule);
-      tokens.push_back(token.get<int32_t>());
+      const double id = token.is_number() ? token.get<double>() : -1;
+      if (!(id >= 0 && id <= INT32_MAX && id == std::floor(id))) body.refuse(name, kRule);
+      tokens.push_back(static_cast<int32_t>(id));
     }
     return tokens;
   };

@@ -14,6 +14,7 @@ namespace {
 
 /// What a response repeats of its request.
 OrderedJson echo_of(const Fields& body) {
+  body.object("metadata");
   const auto given = [&](const char* name, const OrderedJson& otherwise) {
     const Json* value = body.find(name);
     return value ? OrderedJson::parse(value->dump()) : otherwise;
@@ -341,11 +342,11 @@ Reply responses(Service& service, const HttpRequest& http) {
   request.options.max_tokens =
       body.integer("max_output_tokens", 1, INT32_MAX).value_or(request.options.max_tokens);
   request.options.logprobs = body.integer("top_logprobs", 0, kMaxTopLogprobs);
+  body.array("include");
   for (const std::string& name : body.texts("include", 16))
     if (name == "message.output_text.logprobs" && !request.options.logprobs) request.options.logprobs = 0;
   request.streamed = body.flag("stream").value_or(false);
-  if (const Json* reasoning = body.find("reasoning")) {
-    if (!reasoning->is_object()) body.refuse("reasoning", "must be of type object");
+  if (const Json* reasoning = body.object("reasoning")) {
     if (Fields(*reasoning, "reasoning.").text("effort") == "none")
       request.template_json = R"({"enable_thinking":false})";
   }

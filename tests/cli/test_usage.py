@@ -7,12 +7,12 @@ import subprocess
 
 from support import PATIENCE, BINARY, ENDLESS, ROOT, TINY, CliTest, Terminal, main
 
-COMMANDS = ("run", "serve", "pull", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize", "template",
-            "embed", "doctor")
+COMMANDS = ("run", "serve", "pull", "push", "list", "show", "rm", "cp", "bench", "perplexity", "tokenize",
+            "template", "embed", "doctor")
 GROUPS = {"keys": ("add", "list", "revoke")}  # commands of commands
 # The least words that each takes.
-WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "list": (), "show": (TINY,),
-         "rm": ("nothing:here",), "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"),
+WORDS = {"run": (TINY, "hi"), "serve": (), "pull": ("nothing:here",), "push": ("nothing:here",), "list": (),
+         "show": (TINY,), "rm": ("nothing:here",), "cp": ("nothing:here", "other"), "bench": (TINY,), "perplexity": (TINY, "text"),
          "tokenize": (TINY,), "template": (TINY, "chat.json"), "embed": (TINY, "text"),
          "doctor": ()}
 

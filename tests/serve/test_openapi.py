@@ -23,7 +23,11 @@ if importlib.util.find_spec("schemathesis") is None:
 
 # Calls whose rules a schema cannot hold, so that a request may fit it and be refused all the same.
 UNWRITTEN = {
+    "/api/blobs/{digest}": "a file has the digest that it is sent under",
+    "/api/embed": "an empty prompt is one only where the model has a token for its beginning",
     "/api/create": "the file must be here, and the template must be one",
+    "/v1/chat/completions": "top_logprobs are had with logprobs",
+    "/v1/embeddings": "a vector has as many dimensions as the model",
     "/v1/completions": "an empty prompt is one only where the model has a token for its beginning",
     "/v1/messages": "a conversation ends with the user's message",
     "/v1/messages/count_tokens": "a conversation ends with the user's message",
