@@ -265,63 +265,57 @@ TEST(Scheduler, AHeldRequestWaitsAndTheOthersGoOn) {
   EXPECT_EQ(held.get().result.tokens, expected);
 }
 
-TEST(Scheduler, TurnsGoRoundTenants) {
-  Fixture f;
-  f.network->pause(true);
-  Scheduler scheduler(f.model, {.parallel = 1});
+/// Requests of one token each that wait for the only place in a step, and the order in which they had it.
+struct Turns : Fixture {
   std::mutex mutex;
   std::string order;
+  Scheduler scheduler{model, {.parallel = 1}};
   std::vector<Pending> pending;
-  const auto ask = [&](const char* tenant) {
-    auto r = Fixture::request(1, 3, 1);
-    r.tenant = tenant;
-    r.options.on_text = [&, tenant](std::string_view) {
-      std::lock_guard lock(mutex);
-      order += tenant;
-    };
-    pending.push_back(Fixture::submit(scheduler, r));
-  };
-  ask("a");
-  eventually([&] { return scheduler.stats().waiting == 0; });
-  for (int i = 0; i < 3; ++i) ask("a");
-  ask("b");
-  ask("c");
-  ask("b");
-  f.network->pause(false);
-  for (Pending& p : pending) EXPECT_EQ(p.get().sentence(), "");
-  EXPECT_EQ(order, "abcabaa");
-}
 
-TEST(Scheduler, TheLeastPriorityComesFirstAndTurnsGoRoundWithinIt) {
-  Fixture f;
-  f.network->pause(true);
-  Scheduler scheduler(f.model, {.parallel = 1});
-  std::mutex mutex;
-  std::string order;
-  std::vector<Pending> pending;
-  const auto ask = [&](const char* tenant, const char* name, int64_t priority) {
-    auto r = Fixture::request(1, 3, 1);
+  Turns() { network->pause(true); }
+  void ask(const char* tenant, const char* name, int64_t priority = 0) {
+    auto r = request(1, 3, 1);
     r.tenant = tenant;
     r.priority = priority;
-    r.options.on_text = [&, name](std::string_view) {
+    r.options.on_text = [this, name](std::string_view) {
       std::lock_guard lock(mutex);
       order += name;
     };
-    pending.push_back(Fixture::submit(scheduler, r));
-  };
-  ask("a", "0", 0);
-  eventually([&] { return scheduler.stats().waiting == 0; });
-  ask("a", "1", 0);
-  ask("a", "2", 0);
-  ask("b", "3", 0);
-  ask("a", "4", 7);
-  ask("a", "5", -5);
-  ask("b", "6", 7);
-  ask("c", "7", -5);
-  f.network->pause(false);
-  for (Pending& p : pending) EXPECT_EQ(p.get().sentence(), "");
+    pending.push_back(submit(scheduler, r));
+  }
+  /// Until the first has the place.
+  void begin() {
+    eventually([&] { return scheduler.stats().waiting == 0; });
+  }
+  void end() {
+    network->pause(false);
+    for (Pending& p : pending) EXPECT_EQ(p.get().sentence(), "");
+  }
+};
+
+TEST(Scheduler, TurnsGoRoundTenants) {
+  Turns t;
+  t.ask("a", "a");
+  t.begin();
+  for (const char* tenant : {"a", "a", "a", "b", "c", "b"}) t.ask(tenant, tenant);
+  t.end();
+  EXPECT_EQ(t.order, "abcabaa");
+}
+
+TEST(Scheduler, TheLeastPriorityComesFirstAndTurnsGoRoundWithinIt) {
+  Turns t;
+  t.ask("a", "0");
+  t.begin();
+  t.ask("a", "1");
+  t.ask("a", "2");
+  t.ask("b", "3");
+  t.ask("a", "4", 7);
+  t.ask("a", "5", -5);
+  t.ask("b", "6", 7);
+  t.ask("c", "7", -5);
+  t.end();
   // Of the first level c was never served; then a's turn was longer ago than b's never.
-  EXPECT_EQ(order, "07531264");
+  EXPECT_EQ(t.order, "07531264");
 }
 
 TEST(Scheduler, AFullQueueIsBusyAndNobodyFillsItAlone) {

@@ -171,9 +171,8 @@ Tools read_tools(const Fields& fields, std::string_view body) {
 
 std::string read_message_calls(const Json& message) {
   const Fields m(message, "message ");
-  const Json* calls = m.find("tool_calls");
+  const Json* calls = m.array("tool_calls");
   OrderedJson fields = OrderedJson::object();
-  if (calls && !calls->is_array()) m.refuse("tool_calls", "must be of type array");
   for (const Json& call : calls ? *calls : Json::array()) {
     const Json* function = call.is_object() ? Fields(call).find("function") : nullptr;
     if (!function || !function->is_object()) m.refuse("tool_calls", "must hold objects with a \"function\"");

@@ -146,6 +146,7 @@ struct HttpServer::Impl {
   Awaitable<bool> exchange(ConnectionPtr c);
   Awaitable<bool> read(Connection& c, Incoming& in, BodyRoom& room);
   Awaitable<bool> receive(Connection& c, Incoming& in, http::request_parser<http::string_body>& head);
+  Awaitable<bool> invite(Connection& c, beast::string_view expect);
   Awaitable<Reply> handle(HttpRequest& request);
   Awaitable<std::unique_ptr<BodySink>> open_sink(HttpRequest& request);
   static Awaitable<void> write_to(BodySink& sink, std::string_view bytes);

@@ -66,11 +66,8 @@ Awaitable<bool> HttpServer::Impl::read(Connection& c, Incoming& in, BodyRoom& ro
                                              : 0;
   if (!room.take(expected, options.max_bodies_bytes))
     co_return refuse(503, "too many large requests at once");
-  if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
-    std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    const bool sent = co_await write(c, std::move(go_on));
-    if (!sent) co_return false;
-  }
+  const bool invited = co_await invite(c, parser.get()[http::field::expect]);
+  if (!invited) co_return false;
   if (!parser.is_done()) {
     c.stream.expires_after(options.body_timeout);
     co_await http::async_read(c.channel, c.buffer, parser, or_error(error));
@@ -84,15 +81,20 @@ Awaitable<bool> HttpServer::Impl::read(Connection& c, Incoming& in, BodyRoom& ro
   co_return true;
 }
 
+/// Tells a client that waits for it to send the body. False: the connection broke.
+Awaitable<bool> HttpServer::Impl::invite(Connection& c, beast::string_view expect) {
+  if (!beast::iequals(expect, "100-continue")) co_return true;
+  std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  const bool sent = co_await write(c, std::move(go_on));
+  co_return sent;
+}
+
 /// Hands a body on as it comes. An error of the sink is its reply's matter.
 Awaitable<bool> HttpServer::Impl::receive(Connection& c, Incoming& in,
                                           http::request_parser<http::string_body>& head) {
   constexpr size_t kPiece = size_t{256} << 10;
-  if (beast::iequals(head.get()[http::field::expect], "100-continue")) {
-    std::string go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-    const bool sent = co_await write(c, std::move(go_on));
-    if (!sent) co_return false;
-  }
+  const bool invited = co_await invite(c, head.get()[http::field::expect]);
+  if (!invited) co_return false;
   http::request_parser<http::buffer_body> parser(std::move(head));
   parser.body_limit(options.max_upload_bytes);
   std::unique_ptr<BodySink> sink =

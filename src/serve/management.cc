@@ -33,12 +33,22 @@ std::optional<hub::ModelRecord> find_record(const Service& service, std::string_
   return {};
 }
 
-Reply pull(Service& service, const HttpRequest& http) {
+/// What the bodies of pull and push say.
+struct Transfer {
+  std::string model;
+  bool streamed;
+};
+
+Transfer read_transfer(const HttpRequest& http) {
   const Json json = parse_object(http.body);
   const Fields body(json);
-  const std::string model = read_model(body);
+  std::string model = read_model(body);
   body.flag("insecure");
-  const bool streamed = body.flag("stream").value_or(true);
+  return {std::move(model), body.flag("stream").value_or(true)};
+}
+
+Reply pull(Service& service, const HttpRequest& http) {
+  const auto [model, streamed] = read_transfer(http);
   // No other addresses: the server would reach what its client cannot.
   const bool hub_address = model.starts_with("hf.co/") || model.starts_with("huggingface.co/");
   if (!hub_address) {
@@ -52,11 +62,7 @@ Reply pull(Service& service, const HttpRequest& http) {
 }
 
 Reply push(Service& service, const HttpRequest& http) {
-  const Json json = parse_object(http.body);
-  const Fields body(json);
-  const std::string model = read_model(body);
-  body.flag("insecure");
-  const bool streamed = body.flag("stream").value_or(true);
+  const auto [model, streamed] = read_transfer(http);
   // No address in a request: the server would reach what its client cannot.
   if (service.push.url.empty())
     throw ApiError(403, "this server pushes nowhere: start it with --push-to and another server's address");
@@ -100,9 +106,8 @@ void read_settings(const Fields& body, ModelSettings& settings) {
     read_options(*parameters, ignored, context);
     settings.parameters.update(*parameters);
   }
-  const Json* messages = body.find("messages");
+  const Json* messages = body.array("messages");
   if (!messages) return;
-  if (!messages->is_array()) body.refuse("messages", "must be of type array");
   settings.messages.clear();
   for (const Json& json : *messages) {
     if (!json.is_object()) body.refuse("messages", "must hold objects");

@@ -163,9 +163,8 @@ class OpenAiFormat final : public AnswerFormat {
 };
 
 void read_logit_bias(const Fields& body, SamplingOptions& s) {
-  const Json* biases = body.find("logit_bias");
+  const Json* biases = body.object("logit_bias");
   if (!biases) return;
-  if (!biases->is_object()) body.refuse("logit_bias", "must be of type object");
   for (const auto& [key, value] : biases->items()) {
     int32_t token = 0;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
@@ -220,9 +219,8 @@ AnswerRequest read_common(const Service& service, const HttpRequest& http, const
 }
 
 bool wants_usage(const Fields& body, bool streamed) {
-  const Json* options = body.find("stream_options");
+  const Json* options = body.object("stream_options");
   if (!options) return false;
-  if (!options->is_object()) body.refuse("stream_options", "must be of type object");
   if (!streamed) body.refuse("stream_options", "is for streams: set \"stream\" too");
   return Fields(*options, "stream_options.").flag("include_usage").value_or(false);
 }

@@ -285,9 +285,8 @@ void read_input(const Fields& body, std::vector<ChatMessage>& messages) {
 
 /// `text.format`.
 Constraint read_text_format(const Fields& fields, std::string_view body) {
-  const Json* text = fields.find("text");
+  const Json* text = fields.object("text");
   if (!text) return {};
-  if (!text->is_object()) fields.refuse("text", "must be of type object");
   const Json* format = Fields(*text, "text.").find("format");
   if (!format) return {};
   return read_typed_format(*format, field_text(field_text(body, "text"), "format"), "text.format");

@@ -88,7 +88,7 @@ template <class F, int kM>
 #pragma GCC unroll 3
     for (int m = 0; m < kM; ++m) sums[m][0] = s[m][0], sums[m][1] = s[m][1];
   } else {
-    constexpr int kWords = kWraps<F> || kWordSteps < F >> kSteps ? kSteps : kWordSteps<F>;
+    constexpr int kWords = !kWraps<F> && kWordSteps<F> < kSteps ? kWordSteps<F> : kSteps;
 #pragma GCC unroll 8
     for (int t = 0; t < kSteps; t += kWords) {
       __m256i w[kM][2];
